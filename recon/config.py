@@ -1,0 +1,54 @@
+"""Settings of the trainer: presets first, then the few numbers that matter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from recon.errors import TrainError
+
+Preset = Literal["preview", "standard", "best"]
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """Everything that decides the result of a training, besides its inputs."""
+
+    steps: int = 3000
+    """Optimiser steps."""
+    budget: int = 40_000
+    """The number of Gaussians never exceeds this."""
+    long_side: int = 480
+    """Long side of the training images in pixels (never larger than the frames)."""
+    sh_degree: int = 3
+    """Degree of the spherical harmonics, 0..3; raised from 0 during the first half."""
+    seed: int = 0
+    ssim_weight: float = 0.2
+    """Share of 1 - SSIM in the loss; the rest is L1."""
+    opacity_weight: float = 0.01
+    """Weight of the mean opacity in the loss: unneeded Gaussians fade (3DGS-MCMC, section 3.4)."""
+    scale_weight: float = 0.01
+    """Weight of the mean scale in the loss."""
+    means_lr: float = 4e-4
+    """Step size of the positions in median depths; falls to 2 % of it."""
+    held_out_every: int = 8
+    """Every n-th frame is kept from training to judge the result; 0 trains on all."""
+
+    def __post_init__(self) -> None:
+        for name, low in (("steps", 1), ("budget", 100), ("long_side", 32), ("held_out_every", 0)):
+            if getattr(self, name) < low:
+                raise TrainError(f"{name} is {getattr(self, name)}, expected at least {low}")
+        if not 0 <= self.sh_degree <= 3:
+            raise TrainError(f"sh_degree is {self.sh_degree}, expected 0, 1, 2 or 3")
+
+
+PRESETS: dict[Preset, FitConfig] = {
+    "preview": FitConfig(steps=900, budget=20_000, long_side=320, sh_degree=1),
+    "standard": FitConfig(),
+    "best": FitConfig(steps=12_000, budget=150_000, long_side=960),
+}
+
+
+def config_for(preset: Preset, **changes: int | float | None) -> FitConfig:
+    """A preset with some fields changed; None keeps the preset's value."""
+    return replace(PRESETS[preset], **{k: v for k, v in changes.items() if v is not None})

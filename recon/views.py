@@ -1,0 +1,104 @@
+"""Training images with their cameras, in memory, at any level of a resolution pyramid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from recon.errors import TrainError
+from recon.gaussians import scaled_intrinsics
+from recon.types import Cameras
+
+
+@dataclass(frozen=True, repr=False)
+class View:
+    """One image to fit."""
+
+    number: int
+    """Global frame number."""
+    image: Tensor  # [H, W, 3] float 0..1
+    camera_from_world: Tensor  # [4, 4]
+    K: Tensor  # [3, 3] pixels of this image
+
+
+class Views:
+    """The images of one shot at training size; held as uint8, handed out as float."""
+
+    def __init__(self, images: list[np.ndarray], cameras: Cameras, held_out_every: int) -> None:
+        if len(images) != len(cameras) or not images:
+            raise TrainError(f"found {len(images)} images for {len(cameras)} cameras, expected one each")
+        self.cameras = cameras
+        self.pyramid = [images]
+        order = list(range(len(images)))
+        # The middle of each run of n frames, so that held-out views lie between training views.
+        self.heldout = order[held_out_every // 2 :: held_out_every] if held_out_every else []
+        self.train = [i for i in order if i not in set(self.heldout)]
+
+    @classmethod
+    def load(
+        cls,
+        path_of: Callable[[int], Path],
+        cameras: Cameras,
+        *,
+        long_side: int,
+        held_out_every: int,
+    ) -> Views:
+        """Read the (undistorted) images of these cameras, shrunk to `long_side`."""
+        factor = min(1.0, long_side / max(cameras.width, cameras.height))
+        size = round(cameras.width * factor), round(cameras.height * factor)
+        images = []
+        for number in cameras.numbers:
+            path = path_of(int(number))
+            try:
+                with Image.open(path) as file:
+                    image = file.convert("RGB")
+            except OSError as error:
+                raise TrainError(
+                    f"{path} cannot be read ({error}); run the same command with --force cameras"
+                ) from error
+            if image.size != (cameras.width, cameras.height):
+                raise TrainError(
+                    f"{path} has {image.size[0]}x{image.size[1]} pixels, its camera {cameras.width}x{cameras.height}; "
+                    "run the same command with --force cameras"
+                )
+            images.append(np.asarray(image.resize(size, Image.Resampling.BOX) if factor < 1 else image))
+        return cls(images, cameras, held_out_every)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height at full training size."""
+        height, width = self.pyramid[0][0].shape[:2]
+        return width, height
+
+    def level(self, level: int) -> list[np.ndarray]:
+        """All images at 1 / 2^level of the training size."""
+        while len(self.pyramid) <= level:
+            width, height = self.size
+            size = (
+                max(1, round(width / 2 ** len(self.pyramid))),
+                max(1, round(height / 2 ** len(self.pyramid))),
+            )
+            shrunk = [
+                np.asarray(Image.fromarray(i).resize(size, Image.Resampling.BOX)) for i in self.pyramid[0]
+            ]
+            self.pyramid.append(shrunk)
+        return self.pyramid[level]
+
+    def view(self, index: int, level: int = 0, device: str = "cpu") -> View:
+        """One view, by its position among the cameras."""
+        image = self.level(level)[index]
+        height, width = image.shape[:2]
+        K = scaled_intrinsics(self.cameras.K[index], self.cameras.width, self.cameras.height, width, height)
+        camera_from_world = np.linalg.inv(self.cameras.world_from_camera[index])
+        return View(
+            int(self.cameras.numbers[index]),
+            (torch.tensor(image) / 255.0).to(device),
+            torch.tensor(camera_from_world, dtype=torch.float32, device=device),
+            torch.tensor(K, dtype=torch.float32, device=device),
+        )
