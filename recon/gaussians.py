@@ -16,7 +16,7 @@ FAR_SHELL_DEPTH = 6.0
 
 
 def gaussians_from_points(points: Points, sh_degree: int, *, opacity: float = 0.3) -> Gaussians:
-    """Isotropic Gaussians at the points, as wide as the mean distance to three neighbours (3DGS, section 4)."""
+    """Round Gaussians at the points, as wide as the mean distance to three neighbours (3DGS, section 4)."""
     if len(points) < 4:
         raise TrainError(
             f"found {len(points)} points to start from, expected at least 4; "

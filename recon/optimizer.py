@@ -65,7 +65,7 @@ class Optimizer:
             ("log_scales", scale.log()),
         ):
             self.params[name].data[sources] = value
-        for name, value in self.params.items():
+        for value in self.params.values():
             value.data[dead_index] = value.data[sources[: len(dead_index)]]
         for value in self._moments():
             value[sources] = 0

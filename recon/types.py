@@ -158,7 +158,10 @@ class Cameras:
 
     def of(self, numbers: range | np.ndarray) -> Cameras:
         """The cameras of these frames (those among them that were placed)."""
-        keep = np.isin(self.numbers, np.asarray(numbers))
+        return self.at(np.flatnonzero(np.isin(self.numbers, np.asarray(numbers))))
+
+    def at(self, keep: np.ndarray | list[int]) -> Cameras:
+        """A subset by position."""
         return Cameras(
             self.numbers[keep],
             self.world_from_camera[keep],

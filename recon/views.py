@@ -64,7 +64,7 @@ class Views:
                 ) from error
             if image.size != (cameras.width, cameras.height):
                 raise TrainError(
-                    f"{path} has {image.size[0]}x{image.size[1]} pixels, its camera {cameras.width}x{cameras.height}; "
+                    f"{path} has {image.size} pixels, its camera {(cameras.width, cameras.height)}; "
                     "run the same command with --force cameras"
                 )
             images.append(np.asarray(image.resize(size, Image.Resampling.BOX) if factor < 1 else image))

@@ -1,4 +1,4 @@
-"""The CPU rasterizer: our C++ core (`recon/raster/core/`) behind `torch.autograd`.
+"""The CPU rasterizer: our C++ core (`recon/raster/cpp/`) behind `torch.autograd`.
 
 Called through ctypes, so one library serves every version of Python and torch. Contexts keep the state
 a backward pass needs; they are pooled, so a training loop allocates nothing after its first steps.

@@ -43,8 +43,9 @@ def rasterize(
 ) -> Rendering:
     """Render Gaussians; differentiable in all tensors but K (on CUDA as far as gsplat is).
 
-    Semantics are gsplat's `rasterization()` in classic mode with eps2d 0.3: alpha = min(0.999, o exp(-sigma)),
-    alpha below 1/255 skipped, stop when the transmittance would fall to 1e-4.
+    Semantics are gsplat's `rasterization()` in classic mode with eps2d 0.3: alpha is
+    min(0.999, o exp(-sigma)), alpha below 1/255 is skipped, a pixel stops when its transmittance
+    would fall to 1e-4.
     """
     count = len(means)
     shapes = {

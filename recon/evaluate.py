@@ -1,0 +1,85 @@
+"""Scores of a finished scene: image quality from its files, and pose error where the truth is known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from recon.cameras import load_solution
+from recon.config import FitConfig
+from recon.errors import SceneFolderError
+from recon.events import Listener, Notice, ignore
+from recon.fit import score
+from recon.lpips_score import lpips_scorer
+from recon.raster import render
+from recon.scene import SceneFolder, write_json
+from recon.splat_ply import read_splat_ply
+from recon.train import load_views, pick_device, score_metrics
+from recon.truth import pose_error, read_truth
+
+
+def evaluate(
+    path: Path,
+    *,
+    truth: Path | None = None,
+    device: str = "auto",
+    on_event: Listener = ignore,
+) -> dict[str, Any]:
+    """Score the splats on disk against the frames again and update metrics.json.
+
+    `truth` (a sidecar, transforms.json or COLMAP folder) adds {"truth": {"ate_percent", "rotation_deg",
+    "focal_percent"}} for the main shot; without it, a sidecar beside the source video is used if there.
+    """
+    scene = SceneFolder.open(path)
+    if not scene.metrics_path.exists() or "training" not in scene.info:
+        raise SceneFolderError(
+            f"{path} is not trained yet; run `splatreel reconstruct VIDEO --out {path}` first"
+        )
+    device = pick_device(device)
+    known = FitConfig.__dataclass_fields__
+    config = FitConfig(**{k: v for k, v in scene.info["training"].items() if k in known})
+    metrics = json.loads(scene.metrics_path.read_text())
+    frames = scene.frames()
+    shots = [shot for shot in frames.shots if (scene.shot_folder(shot) / "splat.ply").exists()]
+    scores, lpips, main = [], [], None
+    scorer = lpips_scorer(device)
+    if scorer is None:
+        on_event(Notice("LPIPS left out: the lpips package and its AlexNet weights are not on this machine"))
+    for shot in shots:
+        cameras, _ = load_solution(scene, shot)
+        if main is None or len(cameras) > len(main):
+            main = cameras
+        views = load_views(scene, shot, cameras, config)
+        gaussians = read_splat_ply(scene.shot_folder(shot) / "splat.ply")
+        gaussians = type(gaussians)(**{name: t.to(device) for name, t in gaussians.tensors().items()})
+        scores += score(gaussians, views, device)
+        if scorer is not None:
+            for index in views.heldout:
+                view = views.view(index, device=device)
+                height, width = view.image.shape[:2]
+                with torch.no_grad():
+                    image = render(gaussians, view.camera_from_world, view.K, width, height).image
+                lpips.append(scorer(image.clamp(0, 1), view.image))
+    metrics.update(score_metrics(scores))
+    if lpips:
+        metrics["heldout"]["lpips"] = sum(lpips) / len(lpips)
+    truth = truth or sidecar_of(scene)
+    if truth is not None and main is not None:
+        metrics["truth"] = pose_error(main, read_truth(truth, frames))
+    write_json(scene.metrics_path, metrics)
+    return metrics
+
+
+def sidecar_of(scene: SceneFolder) -> Path | None:
+    """The JSON with true cameras that a generator left beside the source video."""
+    source = Path(scene.info.get("source", {}).get("path", ""))
+    sidecar = source.with_suffix(".json")
+    if not source.name or not sidecar.is_file():
+        return None
+    try:
+        return sidecar if "cameras" in json.loads(sidecar.read_text()) else None
+    except (json.JSONDecodeError, UnicodeDecodeError, TypeError):
+        return None

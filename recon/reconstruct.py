@@ -1,0 +1,66 @@
+"""A video becomes a scene: split, place cameras, train. Every stage continues where it stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from recon.cameras import place_cameras
+from recon.config import FitConfig
+from recon.events import Listener, ignore
+from recon.scene import SceneFolder
+from recon.split import split
+from recon.train import train
+
+Stage = Literal["frames", "cameras", "train"]
+STAGES: tuple[Stage, ...] = ("frames", "cameras", "train")
+FRAMES_LONG_SIDE = 960
+"""Long side of the frames on disk when nothing else is asked for; training may use less."""
+
+
+def reconstruct(
+    source: Path,
+    out: Path,
+    config: FitConfig | None = None,
+    *,
+    fps: float | None = None,
+    start: float | None = None,
+    end: float | None = None,
+    long_side: int = FRAMES_LONG_SIDE,
+    cameras: Path | None = None,
+    device: str = "auto",
+    force: Stage | None = None,
+    on_event: Listener = ignore,
+) -> SceneFolder:
+    """Reconstruct a video file, GIF or folder of images into the scene folder `out`.
+
+    Args:
+        source: Anything ffmpeg decodes, or a folder of images.
+        out: New, empty, or the scene folder of an earlier run, which is continued.
+        config: Training settings; `config_for("standard")` when None.
+        fps, start, end: Which frames to take (frames per second, seconds).
+        long_side: Long side of the frames on disk in pixels; frames are never enlarged.
+        cameras: Known cameras (a sidecar, transforms.json or COLMAP folder) instead of solving.
+        device: "auto", "cpu" or "cuda".
+        force: Redo this stage and those after it.
+
+    Raises:
+        ReconError: One of its subclasses, with what was found, expected, and what to do next.
+    """
+    config = config or FitConfig()
+    redo = STAGES[STAGES.index(force) :] if force else ()
+    scene = split(
+        source,
+        out,
+        fps=fps,
+        start=start,
+        end=end,
+        long_side=long_side,
+        force="frames" in redo,
+        on_event=on_event,
+    )
+    placed = place_cameras(
+        scene, cameras_file=cameras, seed=config.seed, force="cameras" in redo, on_event=on_event
+    )
+    train(scene, placed, config, device=device, force="train" in redo, on_event=on_event)
+    return scene

@@ -1,0 +1,354 @@
+"""The `splatreel` command: a prompt, an image or any video becomes a Gaussian splat scene in a browser.
+
+Nothing but wiring. The stages are functions: `gen.generate`, `recon.split`, `recon.reconstruct`,
+`recon.evaluate`, `viewer.view`; the scripts in `scripts/` call them from Python.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+__version__ = "0.1.0"
+
+Preset = Literal["preview", "standard", "best"]
+Stage = Literal["frames", "cameras", "train"]
+Positional = tyro.conf.Positional
+Out = Annotated[Path, tyro.conf.arg(metavar="PATH")]
+Number = Annotated[float | None, tyro.conf.arg(metavar="NUMBER")]
+Count = Annotated[int | None, tyro.conf.arg(metavar="INT")]
+File = Annotated[Path | None, tyro.conf.arg(metavar="PATH")]
+
+
+def make(
+    prompt: Positional[str] = "",
+    /,
+    *,
+    image: File = None,
+    video: File = None,
+    out: Out = Path("scene"),
+    preset: Preset = "standard",
+    frames: int = 29,
+    seed: int = 0,
+    view: bool = False,
+) -> None:
+    """Everything in one go: generate (from a prompt), split, place cameras, train.
+
+    For example:
+
+      splatreel make "a red brick house with three pine trees and a small blue car" --out house
+      splatreel make --video clip.mp4 --out scene --preset preview --view
+
+    Args:
+        prompt: What to show, in English or Chinese.
+        image: Start from a picture instead (needs a video model).
+        video: Start from a video, GIF or folder of images instead.
+        out: Scene folder; the same command continues what was interrupted.
+        preset: preview (under a minute of training), standard, or best (long).
+        frames: Frames to generate.
+        seed: Another seed gives another layout of the same words.
+        view: Open the result in a browser when done.
+    """
+    given = [name for name, value in (("PROMPT", prompt), ("--image", image), ("--video", video)) if value]
+    if len(given) != 1:
+        found = " and ".join(given) if given else "none of them"
+        raise UsageError(
+            f'found {found}, expected one of PROMPT, --image or --video; try splatreel make "a red house"'
+        )
+    if image is not None:
+        from gen import generate_from_image
+
+        generate_from_image(image, out=out / "clip.mp4")
+    if video is None:
+        video = out.with_name(f"{out.name}.mp4")
+        generate(prompt, out=video, frames=frames, seed=seed)
+    reconstruct(video, out=out, preset=preset, seed=seed, view=view)
+
+
+def generate(
+    prompt: Positional[str],
+    /,
+    *,
+    out: Out = Path("clip.mp4"),
+    frames: int = 29,
+    width: int = 480,
+    height: int = 270,
+    fps: float = 24.0,
+    camera: str | None = None,
+    seed: int = 0,
+) -> None:
+    """Compose a video of a static scene from words, with the true cameras beside it in a .json.
+
+    The built-in composer knows a list of words and says which of yours it used and which it ignored.
+
+    For example:
+
+      splatreel generate "a snowman and two pine trees in the snow" --out snowman.mp4
+      splatreel generate "日落时沙漠里的一座塔" --frames 49 --camera orbit
+
+    Args:
+        prompt: What to show, in English or Chinese.
+        out: The .mp4 to write.
+        frames: How many; 29 make one chunk.
+        width: Pixels, even.
+        height: Pixels, even.
+        fps: Frames per second.
+        camera: arc, orbit, spiral, dolly_in, dolly_out, crane, truck_left or truck_right.
+        seed: Another seed gives another layout.
+    """
+    from gen import GenerateRequest
+    from gen import generate as generate_video
+    from recon.terminal import Terminal
+
+    request = GenerateRequest(prompt, out, frames, width, height, fps, seed, camera)
+    with Terminal() as terminal:
+        generate_video(request, on_event=_generator_events(terminal, out))
+
+
+def split(
+    source: Positional[Path],
+    /,
+    *,
+    out: Out = Path("scene"),
+    fps: Number = None,
+    start: Number = None,
+    end: Number = None,
+    long_side: Count = None,
+) -> None:
+    """Cut a video into frames, shots and folders of 29 frames.
+
+    For example:
+
+      splatreel split clip.mp4 --out scene
+      splatreel split phone.mov --out scene --fps 5 --start 2 --end 12
+
+    Args:
+        source: A video, GIF or folder of images.
+        out: Scene folder.
+        fps: Frames per second to keep; all of them when left out (long videos are thinned).
+        start: Seconds.
+        end: Seconds.
+        long_side: Long side of the frames on disk in pixels [960].
+    """
+    from recon.reconstruct import FRAMES_LONG_SIDE
+    from recon.split import split as split_video
+    from recon.terminal import Terminal
+
+    with Terminal() as terminal:
+        split_video(
+            source,
+            out,
+            fps=fps,
+            start=start,
+            end=end,
+            long_side=long_side or FRAMES_LONG_SIDE,
+            on_event=terminal,
+        )
+
+
+def reconstruct(
+    source: Positional[Path],
+    /,
+    *,
+    out: Out = Path("scene"),
+    preset: Preset = "standard",
+    fps: Number = None,
+    start: Number = None,
+    end: Number = None,
+    long_side: Count = None,
+    steps: Count = None,
+    budget: Count = None,
+    cameras: File = None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    seed: int = 0,
+    force: Stage | None = None,
+    view: bool = False,
+) -> None:
+    """Turn a video into a Gaussian splat scene: frames, cameras, training, pictures, scores.
+
+    For example:
+
+      splatreel reconstruct clip.mp4 --out scene
+      splatreel reconstruct photos/ --out scene --preset preview --view
+      splatreel reconstruct clip.mp4 --out scene --long-side 720 --budget 100000
+
+    Args:
+        source: A video, GIF or folder of images.
+        out: Scene folder; the same command continues what was interrupted.
+        preset: preview (under a minute of training), standard, or best (long).
+        fps: Frames per second to keep; all of them when left out (long videos are thinned).
+        start: Seconds.
+        end: Seconds.
+        long_side: Pixels, for the frames on disk and for training [960 and the preset's].
+        steps: Training steps [the preset's].
+        budget: Most Gaussians [the preset's].
+        cameras: Known cameras: the .json beside a generated video, a transforms.json or a COLMAP folder.
+        device: Where to train; cuda needs `pip install 'splatreel[cuda]'`.
+        seed: Of every random choice.
+        force: Redo this stage and those after it.
+        view: Open the result in a browser when done.
+    """
+    from recon.config import config_for
+    from recon.reconstruct import FRAMES_LONG_SIDE
+    from recon.reconstruct import reconstruct as reconstruct_video
+    from recon.terminal import Terminal
+
+    config = config_for(preset, steps=steps, budget=budget, long_side=long_side, seed=seed)
+    with Terminal() as terminal:
+        reconstruct_video(
+            source,
+            out,
+            config,
+            fps=fps,
+            start=start,
+            end=end,
+            long_side=long_side or FRAMES_LONG_SIDE,
+            cameras=cameras,
+            device=device,
+            force=force,
+            on_event=terminal,
+        )
+    evaluate(out)
+    if view:
+        globals()["view"](out)
+    else:
+        print(f"\nLook at it:  splatreel view {out}")
+
+
+def evaluate(scene: Positional[Path], /, *, truth: File = None) -> None:
+    """Score a scene: PSNR and SSIM of its renders, and pose error where the true cameras are known.
+
+    For example:
+
+      splatreel evaluate scene
+      splatreel evaluate scene --truth clip.json
+
+    Args:
+        scene: Scene folder.
+        truth: True cameras: a .json beside a generated video (found by itself), a transforms.json or COLMAP.
+    """
+    from recon.evaluate import evaluate as evaluate_scene
+    from recon.summary import print_summary
+
+    print_summary(scene, evaluate_scene(scene, truth=truth))
+
+
+def view(
+    path: Positional[Path],
+    /,
+    *,
+    port: int = 0,
+    host: str = "127.0.0.1",
+    browser: bool = True,
+) -> None:
+    """Show a scene (or a .ply, .spz, .splat, .ksplat file) in a browser.
+
+    For example:
+
+      splatreel view scene
+      splatreel view model.ply --port 8000 --no-browser
+
+    Args:
+        path: Scene folder or splat file.
+        port: A free one when 0.
+        host: Other than 127.0.0.1 lets other machines in, with the token in the printed URL.
+        browser: Open the page by itself.
+    """
+    from viewer import view as view_scene
+
+    view_scene(path, port=port, host=host, open_browser=browser)
+
+
+def export(scene: Positional[Path], out: Positional[Path], /) -> None:
+    """Write a scene as one file for others: .ply, .spz (small), or .html (opens anywhere, no server).
+
+    For example:
+
+      splatreel export scene share.html
+      splatreel export scene model.spz
+
+    Args:
+        scene: Scene folder, or a .ply.
+        out: The file to write; its ending says the format.
+    """
+    from viewer import export as export_scene
+
+    size = export_scene(scene, out)
+    print(f"{out}: {size / 1e6:.1f} MB")
+
+
+class UsageError(Exception):
+    """The command line does not say what to do."""
+
+
+def _generator_events(terminal, out: Path):  # noqa: ANN001, ANN202
+    """A listener for gen's events that speaks to recon's terminal."""
+    from gen import FrameRendered, PromptRead, RendererReady, VideoReused, VideoWritten
+    from recon.events import Notice, StageFinished, StageProgress, StageStarted
+
+    def listen(event: object) -> None:
+        match event:
+            case PromptRead(used, ignored, objects, notes):
+                terminal(Notice("The built-in composer draws what it has words for (not a video model)."))
+                terminal(
+                    Notice(
+                        f"words used: {', '.join(used)}"
+                        + (f"; objects: {', '.join(objects)}" if objects else "")
+                    )
+                )
+                if ignored:
+                    terminal(Notice(f"words ignored, not in its list: {', '.join(ignored)}", warning=True))
+                for note in notes:
+                    terminal(Notice(note))
+                terminal(StageStarted("video"))
+            case RendererReady(seconds) if seconds > 2:
+                terminal(Notice(f"ray tracer compiled in {seconds:.0f} s (once on this machine)"))
+            case FrameRendered(frame, frames, _):
+                terminal(StageProgress("video", frame + 1, frames))
+            case VideoWritten(path, seconds):
+                terminal(
+                    StageFinished(
+                        "video", seconds, f"{path} and its true cameras in {path.with_suffix('.json').name}"
+                    )
+                )
+            case VideoReused(path):
+                terminal(StageFinished("video", 0.0, f"{path} is there from an earlier run"))
+
+    return listen
+
+
+COMMANDS = {f.__name__: f for f in (make, generate, split, reconstruct, evaluate, view, export)}
+
+
+def main(args: list[str] | None = None) -> int:
+    """Entry point of the `splatreel` command."""
+    try:
+        tyro.extras.subcommand_cli_from_dict(
+            COMMANDS, prog="splatreel", description=__doc__.split("\n")[0] if __doc__ else None, args=args
+        )
+    except KeyboardInterrupt:
+        print("\nstopped; the same command continues where it was", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if not _is_ours(error):
+            raise
+        print(f"splatreel: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _is_ours(error: Exception) -> bool:
+    """Is it a mistake of the input, to be told in one line, rather than one of ours?"""
+    names = {
+        cls.__name__
+        for cls in type(error).__mro__
+        if cls.__module__.split(".")[0] in ("gen", "recon", "viewer")
+    }
+    return isinstance(error, UsageError) or bool(names & {"GenerateError", "ReconError", "ViewerError"})
+
+
+if __name__ == "__main__":
+    sys.exit(main())
