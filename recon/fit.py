@@ -80,7 +80,7 @@ def fit(
         view = views.view(views.train[schedule.view_at(config, step, len(views.train))], level, device)
         height, width = view.image.shape[:2]
         gaussians = optimizer.gaussians
-        degree = schedule.sh_degree(config, step)
+        degree = min(schedule.sh_degree(config, step), start.sh_degree)
         shot = render(gaussians, view.camera_from_world, view.K, width, height, sh_degree=degree)
         loss, _ = l1_ssim(shot.image, view.image, config.ssim_weight)
         loss = loss + config.opacity_weight * gaussians.logit_opacities.sigmoid().mean()

@@ -1,0 +1,207 @@
+"""The training loop: it learns, keeps its promises about budget and resume, and its parts obey their laws."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from recon import mcmc, schedule
+from recon.config import FitConfig, config_for
+from recon.errors import TrainError
+from recon.events import Checkpointed, Event, TrainStep
+from recon.fit import fit
+from recon.losses import l1_ssim, psnr, ssim_map
+from recon.optimizer import Optimizer
+from recon.train import TrainLog, fit_shot
+from tests.recon import synthetic
+
+CONFIG = FitConfig(steps=160, budget=900, long_side=96, sh_degree=1, held_out_every=8)
+
+
+class Killed(BaseException):
+    """Stands for a signal: not an Exception, so nothing may catch it."""
+
+
+def test_learns_the_scene(tmp_path: Path) -> None:
+    """From sparse points to clearly more than the start, on held-out views too, within the budget."""
+    views = synthetic.views()
+    before = fit_shot(views, synthetic.sparse_points(), replace(CONFIG, steps=1), tmp_path / "a")
+    after = fit_shot(views, synthetic.sparse_points(), replace(CONFIG, steps=400), tmp_path / "b")
+    assert len(after.gaussians) == CONFIG.budget
+    for split in ("train", "heldout"):
+        gain = [s.psnr for s in after.scores if s.split == split]
+        start = [s.psnr for s in before.scores if s.split == split]
+        assert sum(gain) / len(gain) > sum(start) / len(start) + 8
+        assert sum(gain) / len(gain) > 24
+    assert {s.number for s in after.scores if s.split == "heldout"} == {4, 12}
+
+
+@pytest.mark.parametrize("kill_at", [37, 118])
+def test_killed_and_resumed_equals_straight(tmp_path: Path, monkeypatch, kill_at: int) -> None:
+    """Bitwise, whichever step the kill falls on and whatever the checkpoint's age; the log has no repeats."""
+    views, points = synthetic.views(), synthetic.sparse_points()
+    monkeypatch.setattr("recon.fit.CHECKPOINT_SECONDS", 0.2)
+    straight = fit_shot(views, points, CONFIG, tmp_path / "straight")
+    checkpoints: list[int] = []
+
+    def kill(event: Event) -> None:
+        if isinstance(event, Checkpointed):
+            checkpoints.append(event.step)
+        if isinstance(event, TrainStep) and event.step >= kill_at and checkpoints:
+            raise Killed
+
+    with pytest.raises(Killed):
+        fit_shot(views, points, CONFIG, tmp_path / "killed", on_event=kill)
+    steps: list[int] = []
+    resumed = fit_shot(
+        views,
+        points,
+        CONFIG,
+        tmp_path / "killed",
+        on_event=lambda e: steps.append(e.step) if isinstance(e, TrainStep) else None,
+    )
+    assert steps[0] == checkpoints[-1] + 1
+    for name, tensor in straight.gaussians.tensors().items():
+        assert torch.equal(tensor, resumed.gaussians.tensors()[name]), name
+    assert straight.scores == resumed.scores
+    lines = [json.loads(line) for line in (tmp_path / "killed/train.jsonl").read_text().splitlines()]
+    logged = [line["step"] for line in lines if line["event"] == "TrainStep"]
+    assert logged == list(range(10, CONFIG.steps + 1, 10))
+
+
+def test_finished_run_is_not_trained_again(tmp_path: Path) -> None:
+    """The checkpoint of the last step gives the same result without a step; other settings start anew."""
+    views, points = synthetic.views(), synthetic.sparse_points()
+    config = replace(CONFIG, steps=20)
+    first = fit_shot(views, points, config, tmp_path)
+    steps: list[Event] = []
+    again = fit_shot(views, points, config, tmp_path, on_event=steps.append)
+    assert not [e for e in steps if isinstance(e, TrainStep)]
+    assert torch.equal(first.gaussians.means, again.gaussians.means)
+    steps.clear()
+    fit_shot(views, points, replace(config, seed=1), tmp_path, on_event=steps.append)
+    assert len([e for e in steps if isinstance(e, TrainStep)]) == 20
+
+
+def test_damaged_checkpoint_and_log(tmp_path: Path) -> None:
+    """A checkpoint that is no checkpoint is an error that says so; a torn log line is dropped."""
+    views, points = synthetic.views(), synthetic.sparse_points()
+    (tmp_path / "checkpoint.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(TrainError, match=r"checkpoint.pt is damaged .* delete it"):
+        fit_shot(views, points, CONFIG, tmp_path)
+    (tmp_path / "train.jsonl").write_text('{"event": "TrainStep", "step": 10}\n{"event": "TrainSt')
+    with TrainLog(tmp_path / "train.jsonl") as log:
+        log(TrainStep(20, 100, 0.1, 5, 8, 8, 1.0))
+    assert [json.loads(line)["step"] for line in (tmp_path / "train.jsonl").read_text().splitlines()] == [
+        10,
+        20,
+    ]
+
+
+def test_nan_stops_with_a_sentence(tmp_path: Path) -> None:
+    """A loss that is no number is not trained on."""
+    views = synthetic.views()
+    start = synthetic.ball(200)
+    start.logit_opacities[3] = float("nan")
+    with pytest.raises(TrainError, match=r"the loss is nan at step 1; .*--seed 1"):
+        fit(views, start, replace(CONFIG, sh_degree=0), tmp_path)
+
+
+def test_config_is_checked() -> None:
+    """Values that cannot work are named with what was expected."""
+    with pytest.raises(TrainError, match="budget is 10, expected at least 100"):
+        config_for("preview", budget=10)
+    assert config_for("preview", steps=None, budget=500).steps == config_for("preview").steps
+
+
+# -- laws of the parts ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("copies", [1, 2, 5, 30])
+def test_split_gaussians_look_like_the_one(copies: int) -> None:
+    """n copies of the new opacity composite to the old one at the centre (3DGS-MCMC, equation 9), and the
+    light they add up to along a line is the same."""
+    opacity, scale = torch.tensor([0.3, 0.95], dtype=torch.float64), torch.ones(2, 3, dtype=torch.float64)
+    new_opacity, new_scale = mcmc.split_opacity_and_scale(opacity, scale, torch.tensor([copies, copies]))
+    assert torch.allclose(1 - (1 - new_opacity) ** copies, opacity)
+    x = torch.linspace(-8, 8, 4001, dtype=torch.float64)
+    for old, new, width in zip(opacity, new_opacity, new_scale[:, 0], strict=True):
+        one = old * torch.exp(-0.5 * x**2)
+        many = 1 - (1 - new * torch.exp(-0.5 * (x / width) ** 2)) ** copies
+        assert torch.trapezoid(many, x) == pytest.approx(torch.trapezoid(one, x).item(), rel=1e-3)
+
+
+def test_sampling_follows_opacity() -> None:
+    """Frequencies are proportional to opacity, and zeros are never drawn."""
+    opacities = torch.tensor([0.1, 0.0, 0.4, 0.5])
+    drawn = mcmc.sample_alive(opacities, 20_000, torch.Generator().manual_seed(0))
+    counts = torch.bincount(drawn, minlength=4) / 20_000
+    assert counts[1] == 0
+    assert torch.allclose(counts, opacities, atol=0.02)
+
+
+def test_refining_moves_the_dead_and_grows_to_plan() -> None:
+    """No dead Gaussian is left, the count is the planned one, and the picture hardly changes."""
+    views = synthetic.views()
+    start = synthetic.ball(400)
+    start.logit_opacities[:100] = -9
+    optimizer = Optimizer(start, "cpu")
+    from recon.raster import render
+
+    view = views.view(0)
+    with torch.no_grad():
+        before = render(start, view.camera_from_world, view.K, 96, 72).image
+        optimizer.refine(CONFIG, 80, len(start))
+        after = render(optimizer.gaussians, view.camera_from_world, view.K, 96, 72).image
+    assert len(optimizer.gaussians) == schedule.wanted_gaussians(CONFIG, 80, len(start)) == 883
+    assert optimizer.gaussians.logit_opacities.sigmoid().min() >= mcmc.DEAD_OPACITY * 0.999
+    assert psnr(after, before) > 24
+
+
+def test_noise_moves_only_the_faint() -> None:
+    """Opaque Gaussians stay, faint ones move along their long axis."""
+    n = 500
+    quats = torch.tensor([[1.0, 0, 0, 0]]).repeat(n, 1)
+    log_scales = torch.tensor([[0.1, 0.001, 0.001]]).log().repeat(n, 1)
+    opacities = torch.cat([torch.full((n // 2,), 6.0), torch.full((n // 2,), -7.0)])
+    noise = mcmc.position_noise(quats, log_scales, opacities, 1e-4, torch.Generator().manual_seed(0))
+    assert noise[: n // 2].abs().max() == 0
+    assert noise[n // 2 :, 0].std() > 1000 * noise[n // 2 :, 1].std()
+
+
+def test_every_epoch_sees_every_view_once() -> None:
+    """And the order depends on the step alone."""
+    config = replace(CONFIG, seed=3)
+    epochs = [[schedule.view_at(config, 7 * e + i, 7) for i in range(7)] for e in range(3)]
+    assert all(sorted(epoch) == list(range(7)) for epoch in epochs)
+    assert epochs[0] != epochs[1]
+
+
+@pytest.mark.parametrize("size", [(40, 33), (16, 700), (5, 7)])
+@pytest.mark.parametrize("weight", [0.0, 0.2, 1.0])
+def test_fused_loss_equals_torch(size: tuple[int, int], weight: float) -> None:
+    """Value, SSIM and gradient of the core's fused loss, float64 torch as oracle."""
+    g = torch.Generator().manual_seed(0)
+    target = torch.rand(*size, 3, generator=g, dtype=torch.float64)
+    image = (target + 0.2 * torch.randn(*size, 3, generator=g, dtype=torch.float64)).requires_grad_()
+    expected, expected_ssim = l1_ssim(image, target, weight)
+    expected.backward()
+    fast = image.detach().float().requires_grad_()
+    loss, ssim = l1_ssim(fast, target.float(), weight)
+    (3 * loss).backward()
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert ssim.item() == pytest.approx(expected_ssim.item(), rel=1e-4)
+    assert fast.grad is not None
+    assert image.grad is not None
+    assert (fast.grad / 3 - image.grad).norm() <= 1e-4 * image.grad.norm()
+
+
+def test_scores_of_equal_images() -> None:
+    """PSNR 100 dB (its cap), SSIM 1."""
+    image = torch.rand(20, 30, 3)
+    assert psnr(image, image) == pytest.approx(100)
+    assert ssim_map(image, image).mean() == pytest.approx(1, abs=1e-5)
