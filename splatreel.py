@@ -133,8 +133,9 @@ def split(
         end: Seconds.
         long_side: Long side of the frames on disk in pixels [960].
     """
-    from recon.reconstruct import FRAMES_LONG_SIDE
     from recon.split import split as split_video
+
+    from recon.pipeline import FRAMES_LONG_SIDE
     from recon.terminal import Terminal
 
     with Terminal() as terminal:
@@ -192,8 +193,8 @@ def reconstruct(
         view: Open the result in a browser when done.
     """
     from recon.config import config_for
-    from recon.reconstruct import FRAMES_LONG_SIDE
-    from recon.reconstruct import reconstruct as reconstruct_video
+    from recon.pipeline import FRAMES_LONG_SIDE
+    from recon.pipeline import reconstruct as reconstruct_video
     from recon.terminal import Terminal
 
     config = config_for(preset, steps=steps, budget=budget, long_side=long_side, seed=seed)
@@ -230,7 +231,7 @@ def evaluate(scene: Positional[Path], /, *, truth: File = None) -> None:
         scene: Scene folder.
         truth: True cameras: a .json beside a generated video (found by itself), a transforms.json or COLMAP.
     """
-    from recon.evaluate import evaluate as evaluate_scene
+    from recon.evaluation import evaluate as evaluate_scene
     from recon.summary import print_summary
 
     print_summary(scene, evaluate_scene(scene, truth=truth))
@@ -284,7 +285,7 @@ class UsageError(Exception):
     """The command line does not say what to do."""
 
 
-def _generator_events(terminal, out: Path):  # noqa: ANN001, ANN202
+def _generator_events(terminal, out: Path):
     """A listener for gen's events that speaks to recon's terminal."""
     from gen import FrameRendered, PromptRead, RendererReady, VideoReused, VideoWritten
     from recon.events import Notice, StageFinished, StageProgress, StageStarted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from recon.errors import TrainError
 from recon.types import Cameras, Gaussians, Points
@@ -23,7 +23,7 @@ def gaussians_from_points(points: Points, sh_degree: int, *, opacity: float = 0.
             "the camera stage should have refused this clip, run it again with --force cameras"
         )
     means = torch.tensor(points.xyz, dtype=torch.float32)
-    distances, _ = cKDTree(points.xyz).query(points.xyz, k=4)
+    distances, _ = KDTree(points.xyz).query(points.xyz, k=4)
     widths = np.sqrt((distances[:, 1:] ** 2).mean(1))
     widths = np.clip(widths, 1e-4, np.quantile(widths, 0.98))  # a lone point must not cover the scene
     return isotropic(
@@ -81,13 +81,13 @@ def far_shell(
         pixels = (seen @ K.T)[:, :2] / seen[:, 2:]
         y, x = np.mgrid[cell / 2 : height : cell, cell / 2 : width : cell]
         cells = np.stack([x.ravel(), y.ravel()], 1)
-        lonely = cKDTree(pixels).query(cells)[0] > 2 * cell if len(pixels) else np.ones(len(cells), bool)
+        lonely = KDTree(pixels).query(cells)[0] > 2 * cell if len(pixels) else np.ones(len(cells), bool)
         rays = np.concatenate([cells, np.ones((len(cells), 1))], 1) @ np.linalg.inv(K).T
         rays = rays @ cameras.world_from_camera[i, :3, :3].T
         at = _on_sphere(cameras.centres[i], rays, centre, radius)
         width_there = np.full(len(at), 0.7 * cell / K[0, 0] * radius)
         if means:
-            lonely &= cKDTree(np.concatenate(means)).query(at)[0] > width_there
+            lonely &= KDTree(np.concatenate(means)).query(at)[0] > width_there
         means.append(at[lonely])
         widths.append(width_there[lonely])
         rows, columns = cells[lonely, 1].astype(int), cells[lonely, 0].astype(int)

@@ -16,7 +16,7 @@ def lpips_scorer(device: str = "cpu") -> Callable[[Tensor, Tensor], float] | Non
     cached = Path(torch.hub.get_dir()) / "checkpoints"
     if importlib.util.find_spec("lpips") is None or not list(cached.glob("alexnet-*.pth")):
         return None
-    import lpips
+    import lpips  # pyright: ignore[reportMissingImports]
 
     model = lpips.LPIPS(net="alex", verbose=False).to(device).eval()
 

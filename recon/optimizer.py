@@ -18,7 +18,6 @@ class Optimizer:
     def __init__(self, gaussians: Gaussians, device: str) -> None:
         tensors = {name: t.detach().to(device).contiguous() for name, t in gaussians.tensors().items()}
         self.params = {name: t.clone().requires_grad_() for name, t in tensors.items()}
-        # SH above degree 0 move 20 times slower (3DGS); done by scaling their gradients' effect, see step().
         groups = [{"params": [p], "name": name, "lr": 0.0} for name, p in self.params.items()]
         self.adam = torch.optim.Adam(groups, eps=1e-15, betas=(0.9, 0.999), fused=True)
 
@@ -33,6 +32,8 @@ class Optimizer:
         for group in self.adam.param_groups:
             name = group["name"]
             group["lr"] = lr if name == "means" else schedule.LEARNING_RATES[name]
+        # SH above degree 0 move 20 times slower (3DGS). Adam is linear in its step size, so going back
+        # 19/20 of the way is the same as a smaller step.
         sh = self.params["sh"]
         before = sh.detach()[:, 1:].clone() if sh.shape[1] > 1 else None
         self.adam.step()
@@ -40,7 +41,9 @@ class Optimizer:
         if before is not None:
             sh.data[:, 1:] = torch.lerp(before, sh.data[:, 1:], 1 / 20)
         noise = mcmc.position_noise(
-            *(self.params[name].detach() for name in ("quats", "log_scales", "logit_opacities")),
+            self.params["quats"].detach(),
+            self.params["log_scales"].detach(),
+            self.params["logit_opacities"].detach(),
             lr,
             schedule.generator(config, "noise", step),
         )

@@ -17,7 +17,7 @@ import torch
 
 from recon.config import FitConfig
 from recon.events import Evaluated, Event, Listener, StageFinished, StageStarted, TrainStep, ignore
-from recon.fit import Fit, ViewScore, fit
+from recon.fitting import Fit, ViewScore, fit
 from recon.gaussians import concatenate, far_shell, gaussians_from_points
 from recon.pictures import write_orbit, write_side_by_side
 from recon.raster import render

@@ -12,12 +12,12 @@ from recon.cameras import load_solution
 from recon.config import FitConfig
 from recon.errors import SceneFolderError
 from recon.events import Listener, Notice, ignore
-from recon.fit import score
+from recon.fitting import score
 from recon.lpips_score import lpips_scorer
 from recon.raster import render
 from recon.scene import SceneFolder, write_json
 from recon.splat_ply import read_splat_ply
-from recon.train import load_views, pick_device, score_metrics
+from recon.training import load_views, pick_device, score_metrics
 from recon.truth import pose_error, read_truth
 
 

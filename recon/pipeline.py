@@ -10,7 +10,7 @@ from recon.config import FitConfig
 from recon.events import Listener, ignore
 from recon.scene import SceneFolder
 from recon.split import split
-from recon.train import train
+from recon.training import train
 
 Stage = Literal["frames", "cameras", "train"]
 STAGES: tuple[Stage, ...] = ("frames", "cameras", "train")

@@ -13,10 +13,10 @@ from recon import mcmc, schedule
 from recon.config import FitConfig, config_for
 from recon.errors import TrainError
 from recon.events import Checkpointed, Event, TrainStep
-from recon.fit import fit
+from recon.fitting import fit
 from recon.losses import l1_ssim, psnr, ssim_map
 from recon.optimizer import Optimizer
-from recon.train import TrainLog, fit_shot
+from recon.training import TrainLog, fit_shot
 from tests.recon import synthetic
 
 CONFIG = FitConfig(steps=160, budget=900, long_side=96, sh_degree=1, held_out_every=8)
@@ -44,7 +44,7 @@ def test_learns_the_scene(tmp_path: Path) -> None:
 def test_killed_and_resumed_equals_straight(tmp_path: Path, monkeypatch, kill_at: int) -> None:
     """Bitwise, whichever step the kill falls on and whatever the checkpoint's age; the log has no repeats."""
     views, points = synthetic.views(), synthetic.sparse_points()
-    monkeypatch.setattr("recon.fit.CHECKPOINT_SECONDS", 0.2)
+    monkeypatch.setattr("recon.fitting.CHECKPOINT_SECONDS", 0.2)
     straight = fit_shot(views, points, CONFIG, tmp_path / "straight")
     checkpoints: list[int] = []
 
