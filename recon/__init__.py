@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from recon.raster import rasterize, render
     from recon.scene import SceneFolder
     from recon.splat_ply import read_splat_ply, write_splat_ply
-    from recon.split import split
+    from recon.splitting import split
     from recon.summary import print_summary
     from recon.terminal import Terminal
     from recon.training import train
@@ -40,7 +40,7 @@ _HOME = {
     "place_cameras": "recon.cameras",
     "print_summary": "recon.summary",
     "reconstruct": "recon.pipeline",
-    "split": "recon.split",
+    "split": "recon.splitting",
     "train": "recon.training",
 }
 

@@ -53,6 +53,8 @@ class Judgement:
     path_per_depth: float
     """Length of the camera path over the median depth."""
     focal_px: float
+    focal_sane: bool
+    """Is the focal length between the bounds of `SANE_FOCAL`?"""
 
     def to_json(self) -> dict[str, object]:
         """For cameras/report.json."""
@@ -149,4 +151,5 @@ def judge(
         parallax,
         path / depth if depth > 0 else 0.0,
         lens.focal,
+        focal_ok,
     )

@@ -9,7 +9,7 @@ from recon.cameras import place_cameras
 from recon.config import FitConfig
 from recon.events import Listener, ignore
 from recon.scene import SceneFolder
-from recon.split import split
+from recon.splitting import split
 from recon.training import train
 
 Stage = Literal["frames", "cameras", "train"]

@@ -80,6 +80,15 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """A hard link where the file system has them: one copy on disk under two names."""
+    with replacing(target) as part:
+        try:
+            os.link(source, part)
+        except OSError:
+            part.write_bytes(source.read_bytes())
+
+
 def write_json(path: Path, value: object) -> None:
     """Write JSON atomically; non-finite numbers become null, as JSON has none."""
     with replacing(path) as part:

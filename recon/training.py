@@ -7,7 +7,6 @@ Gaussians that its own cameras see.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -21,7 +20,7 @@ from recon.fitting import Fit, ViewScore, fit
 from recon.gaussians import concatenate, far_shell, gaussians_from_points
 from recon.pictures import write_orbit, write_side_by_side
 from recon.raster import render
-from recon.scene import SceneFolder, hash_of, remove, replacing, write_json
+from recon.scene import SceneFolder, hash_of, link_or_copy, remove, replacing, write_json
 from recon.splat_ply import write_splat_ply
 from recon.types import Cameras, Chunk, Gaussians, Points, Shot
 from recon.views import Views
@@ -217,6 +216,7 @@ def write_scene(
     frames = scene.frames()
     main = max(shots, key=lambda index: len(placed[index][0]))
     cameras = placed[main][0]
+    scene.info["main_shot"] = main
     link_or_copy(scene.shot_folder(frames.shots[main]) / "splat.ply", scene.splat_path)
     stages = {name: stamp["seconds"] for name, stamp in scene.info["stages"].items()}
     seconds = {
@@ -247,12 +247,3 @@ def in_words(metrics: dict[str, Any]) -> str:
         f"{metrics['gaussians']:,} Gaussians, {kind} PSNR {held_out['psnr']:.2f} dB, "
         f"SSIM {held_out['ssim']:.3f} ({metrics['train']['psnr']:.2f} dB on training frames)"
     )
-
-
-def link_or_copy(source: Path, target: Path) -> None:
-    """A hard link where the file system has them: one copy on disk under two names."""
-    with replacing(target) as part:
-        try:
-            os.link(source, part)
-        except OSError:
-            part.write_bytes(source.read_bytes())

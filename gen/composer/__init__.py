@@ -1,0 +1,1 @@
+"""The scene composer: words it knows, a small ray tracer, exact cameras. No model, no weights."""

@@ -1,0 +1,59 @@
+"""What a run reports while it works. A progress bar, a log and the tests are listeners."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class PromptRead:
+    """The words of the prompt have been sorted."""
+
+    used: tuple[str, ...]
+    ignored: tuple[str, ...]
+    objects: tuple[str, ...]
+    """Such as "3 pine", in the order of the prompt."""
+    notes: tuple[str, ...]
+    """What was decided without being asked, in sentences."""
+
+
+@dataclass(frozen=True)
+class VideoReused:
+    """The same request was rendered before and its video is intact: nothing is drawn."""
+
+    path: Path
+
+
+@dataclass(frozen=True)
+class RendererStarting:
+    """The ray tracer is about to be compiled, or loaded from its cache."""
+
+
+@dataclass(frozen=True)
+class RendererReady:
+    """The ray tracer can draw."""
+
+    seconds: float
+    """About 10 on the first run on a machine, 0.3 afterwards."""
+
+
+@dataclass(frozen=True)
+class FrameRendered:
+    """One more frame is in the video."""
+
+    frame: int
+    """From 0."""
+    frames: int
+    seconds: float
+    """Since the first frame was begun."""
+
+
+@dataclass(frozen=True)
+class VideoWritten:
+    """The video and its sidecar are in place."""
+
+    path: Path
+    seconds: float
+    """Rendering and encoding, without `RendererReady.seconds`."""
+
+
+Event = PromptRead | VideoReused | RendererStarting | RendererReady | FrameRendered | VideoWritten

@@ -1,0 +1,294 @@
+"""Stage "cameras": from frames to chunk folders that any splat trainer can read."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recon.camera_files import (
+    load_solution,
+    read_solution,
+    save_solution,
+    seen_by,
+    solution_path,
+    write_point_cloud,
+    write_transforms,
+)
+from recon.colmap_files import write_colmap
+from recon.errors import CameraSolveError, FormatError
+from recon.events import Listener, Notice, StageFinished, StageProgress, StageStarted, ignore
+from recon.judge import MIN_FRAMES
+from recon.known_cameras import use_known
+from recon.scene import SceneFolder, hash_of, hash_of_file, remove, replacing, write_json
+from recon.solve import STAGE, Solution, solve_cameras
+from recon.types import Cameras, Chunk, Frames, Points, Shot
+from recon.undistort import Lens, undistort_images, undistort_points
+from recon.world import find_world, into_world
+
+__all__ = ["load_solution", "place_cameras"]
+
+REVISION = 1
+"""Part of the stage's key: raised when the same settings give other results."""
+
+
+@dataclass(frozen=True)
+class _Shot:
+    """A shot with its result: a row of the report, and cameras when it worked."""
+
+    shot: Shot
+    row: dict[str, Any]
+    result: tuple[Cameras, Points] | None
+
+
+def place_cameras(
+    scene: SceneFolder,
+    *,
+    cameras_file: Path | None = None,
+    seed: int = 0,
+    force: bool = False,
+    on_event: Listener = ignore,
+) -> dict[int, tuple[Cameras, Points]]:
+    """Solve (or take over) the cameras of every shot and write the chunk folders.
+
+    Args:
+        cameras_file: Known cameras: a sidecar, a transforms.json or a COLMAP folder.
+        seed: Of every random choice; the same frames and seed give bitwise the same cameras.
+        force: Do it again although it was done.
+
+    Returns:
+        By index of the shot its cameras and points, in the shot's world. Shots without usable
+        cameras are left out (cameras/report.json says why).
+
+    Raises:
+        CameraSolveError: No shot has usable cameras.
+        FormatError: `cameras_file` cannot be used.
+    """
+    frames = scene.frames()
+    known = hash_of_known(cameras_file) if cameras_file else None
+    key = hash_of(STAGE, REVISION, scene.info["stages"].get("frames", {}).get("key"), seed, known)
+    if not force and scene.is_done(STAGE, key):
+        on_event(StageStarted(STAGE, done_before=True))
+        return {shot.index: load_solution(scene, shot) for shot in frames.shots if _has_result(scene, shot)}
+    on_event(StageStarted(STAGE))
+    began = time.monotonic()
+    scene.mark_undone(STAGE)
+    work = scene.root / "cameras"
+    work.mkdir(parents=True, exist_ok=True)
+    (work / "log.txt").unlink(missing_ok=True)
+    done = [
+        _place_shot(scene, frames, shot, key, cameras_file, seed, force, on_event) for shot in frames.shots
+    ]
+    write_json(scene.report_path, {"seed": seed, "shots": [shot.row for shot in done]})
+    good = [shot for shot in done if shot.result is not None]
+    if not good:
+        raise CameraSolveError(_all_failed(done))
+    for shot in done:
+        if shot.result is None:
+            where = f"shot {shot.shot.index} (frames {shot.shot.first} to {shot.shot.numbers[-1]})"
+            on_event(Notice(f"{where} is left out: {shot.row['reason']}", warning=True))
+        elif shot.row["verdict"] != "good":
+            on_event(Notice(f"cameras are {shot.row['verdict']}: {shot.row['reason']}", warning=True))
+    _write_chunks(scene, frames, {shot.shot.index: shot for shot in done}, on_event)
+    seconds = time.monotonic() - began
+    scene.info["world"] = {str(shot.shot.index): shot.row["world"] for shot in good}
+    scene.mark_done(STAGE, key, seconds)
+    on_event(StageFinished(STAGE, seconds, _in_words(good, len(done))))
+    return {shot.shot.index: shot.result for shot in good if shot.result is not None}
+
+
+def hash_of_known(path: Path) -> str:
+    """Hash of a file or folder of known cameras.
+
+    Raises:
+        FormatError: It does not exist.
+    """
+    if not path.exists():
+        raise FormatError(
+            f"{path} does not exist; --cameras expects a sidecar, transforms.json or COLMAP folder"
+        )
+    if path.is_file():
+        return hash_of_file(path)
+    folders = [path, path / "sparse", path / "sparse" / "0"]
+    return hash_of([hash_of_file(folder) for folder in folders if folder.is_dir()])
+
+
+def _has_result(scene: SceneFolder, shot: Shot) -> bool:
+    return str(shot.index) in scene.info.get("world", {}) and solution_path(scene, shot).exists()
+
+
+def _place_shot(
+    scene: SceneFolder,
+    frames: Frames,
+    shot: Shot,
+    key: str,
+    cameras_file: Path | None,
+    seed: int,
+    force: bool,
+    on_event: Listener,
+) -> _Shot:
+    """Cameras of one shot, from an interrupted run of the same settings when it got so far."""
+    if not force and solution_path(scene, shot).exists():
+        try:
+            cameras, points, extra = read_solution(scene, shot)
+        except FormatError:
+            extra = {}
+        if extra.get("key") == key:
+            return _Shot(shot, extra["row"], (cameras, points))
+    remove(solution_path(scene, shot))
+    began = time.monotonic()
+    row: dict[str, Any] = {"shot": shot.index, "first": shot.first, "frames": shot.frames}
+    try:
+        if shot.frames < MIN_FRAMES:
+            raise CameraSolveError(
+                f"{shot.frames} frame(s) in the shot, expected at least {MIN_FRAMES}; "
+                "use a longer clip, or a higher --fps"
+            )
+        work = scene.root / "cameras"
+        if cameras_file is None:
+            solution, up = solve_cameras(frames, shot, work, seed=seed, on_event=on_event), None
+        else:
+            fps = scene.info.get("source", {}).get("fps")
+            solution, up = use_known(
+                cameras_file, frames, shot, work, source_fps=fps, seed=seed, on_event=on_event
+            )
+    except CameraSolveError as error:
+        row |= {"verdict": "failed", "reason": str(error), "placed": 0}
+        return _Shot(shot, {**row, "seconds": round(time.monotonic() - began, 3)}, None)
+    found = solution.judgement
+    cameras, points = _finish(solution)
+    similarity = find_world(cameras.world_from_camera, cameras.numbers, points, up)
+    cameras, points = into_world(cameras, points, similarity)
+    row |= {
+        "verdict": found.verdict,
+        "reason": found.reason,
+        "words": found.in_words(),
+        **{name: value for name, value in found.to_json().items() if name not in row},
+        "placed_frames": cameras.numbers,
+        "lens": {"K": solution.solved.lens.K, "distortion": solution.solved.lens.distortion},
+        "models": solution.solved.models,
+        "attempts": solution.attempts,
+        "world": similarity.to_json(),
+        "seconds": round(time.monotonic() - began, 3),
+    }
+    row = _plain(row)
+    save_solution(scene, shot, cameras, points, {"key": key, "row": row})
+    return _Shot(shot, row, (cameras, points))
+
+
+def _finish(solution: Solution) -> tuple[Cameras, Points]:
+    """Solved cameras as pinhole cameras of the undistorted images; tracks move along."""
+    solved, judgement = solution.solved, solution.judgement
+    lens, pinhole = solved.lens, solved.lens.pinhole()
+    bends = lens.max_displacement() > 0 and not np.array_equal(lens.K, pinhole.K)
+    points = solved.points
+    if bends and points.tracks:
+        lengths = np.array([len(track) for track in points.tracks])
+        rows = np.concatenate(points.tracks)
+        rows[:, 1:] = undistort_points(rows[:, 1:].astype(float), lens, pinhole)
+        points = replace(points, tracks=tuple(np.split(rows, np.cumsum(lengths)[:-1])))
+    cameras = Cameras(
+        solved.numbers,
+        solved.world_from_camera,
+        np.tile(pinhole.K, (len(solved.numbers), 1, 1)),
+        lens.width,
+        lens.height,
+        lens.distortion if bends else (),
+        lens.K if bends else None,
+        judgement.verdict,
+        judgement.reason,
+    )
+    return cameras, points
+
+
+def _write_chunks(scene: SceneFolder, frames: Frames, shots: dict[int, _Shot], on_event: Listener) -> None:
+    """images, sparse/0, transforms.json and sparse_pc.ply of every chunk."""
+    chunks = scene.chunks()
+    written: dict[int, Path] = {}
+    total, before = sum(chunk.frames for chunk in chunks), 0
+
+    def tell(done: int) -> None:
+        on_event(StageProgress(STAGE, before + done, total, "writing chunks"))
+
+    for chunk in chunks:
+        result = shots[chunk.shot].result
+        folder = scene.chunk_folder(chunk)
+        folder.mkdir(parents=True, exist_ok=True)
+        with replacing(folder / "images") as part:
+            part.mkdir()
+            _fill_images(part, chunk, frames, result[0] if result else None, written, tell)
+        written |= {number: folder / "images" / frames.file_name(number) for number in chunk.numbers}
+        before += chunk.frames
+        cameras = result[0].of(chunk.numbers) if result else None
+        if result is None or cameras is None or not len(cameras):
+            for stale in ("sparse", "transforms.json", "sparse_pc.ply"):
+                remove(folder / stale)
+            continue
+        points = _inside(seen_by(result[1], cameras.numbers), cameras)
+        write_colmap(folder / "sparse" / "0", cameras, points)
+        write_point_cloud(folder / "sparse_pc.ply", points)
+        write_transforms(folder / "transforms.json", cameras)
+
+
+def _fill_images(
+    part: Path, chunk: Chunk, frames: Frames, cameras: Cameras | None, written: dict[int, Path], tell: Any
+) -> None:
+    """The chunk's images: links to what an earlier chunk has, undistorted, or links to the frames."""
+    fresh: list[tuple[Path, Path]] = []
+    for number in chunk.numbers:
+        target = part / frames.file_name(number)
+        if number in written:
+            _link(written[number], target)
+        elif cameras is None or cameras.lens_K is None:
+            _link(frames.path(number), target)
+        else:
+            fresh.append((frames.path(number), target))
+    if fresh:
+        assert cameras is not None
+        assert cameras.lens_K is not None
+        lens = Lens(cameras.width, cameras.height, cameras.lens_K, cameras.distortion)
+        undistort_images(fresh, lens, Lens(cameras.width, cameras.height, cameras.K[0]), tell)
+
+
+def _link(source: Path, target: Path) -> None:
+    """A hard link, or a copy where the file system has none."""
+    try:
+        os.link(source, target)
+    except OSError:
+        target.write_bytes(source.read_bytes())
+
+
+def _inside(points: Points, cameras: Cameras) -> Points:
+    """Without observations that undistortion moved out of the image."""
+    limit = np.array([cameras.width, cameras.height])
+    own = [track[((track[:, 1:] >= 0) & (track[:, 1:] <= limit)).all(axis=1)] for track in points.tracks]
+    kept = [i for i, track in enumerate(own) if len(track)]
+    return Points(points.xyz[kept], points.rgb[kept], points.error[kept], tuple(own[i] for i in kept))
+
+
+def _all_failed(shots: list[_Shot]) -> str:
+    if len(shots) == 1:
+        return shots[0].row["reason"]
+    longest = max(shots, key=lambda shot: shot.shot.frames)
+    return f"none of the {len(shots)} shots has usable cameras; the longest one: {longest.row['reason']}"
+
+
+def _in_words(good: list[_Shot], shots: int) -> str:
+    if shots == 1:
+        return good[0].row["words"]
+    parts = [f"shot {shot.shot.index}: {shot.row['words']}" for shot in good]
+    return f"{len(good)} of {shots} shots; " + "; ".join(parts)
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """As JSON gives it back, so that a continued run reports the same."""
+    import json
+
+    def simple(value: Any) -> Any:
+        return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)
+
+    return json.loads(json.dumps(row, default=simple))

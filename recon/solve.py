@@ -1,0 +1,279 @@
+"""Camera poses, one shared lens and sparse points from the frames of a shot.
+
+Structure from motion by COLMAP (Schönberger & Frahm 2016) through pycolmap, in a child process.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recon.errors import CameraSolveError
+from recon.events import Listener, Notice, StageProgress
+from recon.judge import ADVICE_MOVE, Judgement, judge
+from recon.scene import remove
+from recon.solver_process import run_job
+from recon.types import Frames, Points, Shot
+from recon.undistort import Lens
+
+STAGE = "cameras"
+IMAGE_SIZE = 640
+"""Long side at which features are found: poses are as good as at 960, in under half the time."""
+FEATURES = 2500
+"""Per frame. Clips of fine texture have twice as many, which doubles the time and adds nothing."""
+OVERLAP = 10
+"""Sequential matching pairs a frame with those 1, 2, 4, … 2^9 later."""
+EXHAUSTIVE_FRAMES = 16
+"""Up to here all pairs cost no more than the sequential pairs of 29 frames."""
+DEFAULT_FOCAL = 1.2
+"""Times the long side: COLMAP's own first guess, refined in the solve."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One way to run the mapper on the matched features."""
+
+    name: str
+    words: str
+    """For the user: what is different about it."""
+    focal: float = DEFAULT_FOCAL
+    """First guess, times the long side."""
+    focal_locked: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
+    """Merged into pycolmap's IncrementalPipelineOptions."""
+
+
+ATTEMPTS: tuple[Attempt, ...] = (
+    Attempt("default", "COLMAP's defaults"),
+    # Little parallax: a free focal length runs away, a locked rough guess keeps rotations right.
+    Attempt(
+        "locked",
+        "focal length locked to a guess, small angles allowed",
+        focal=0.9,
+        focal_locked=True,
+        options={
+            "mapper": {
+                "init_min_tri_angle": 1.0,
+                "init_min_num_inliers": 30,
+                "init_max_forward_motion": 1.0,
+                "filter_min_tri_angle": 0.3,
+                "abs_pose_min_num_inliers": 15,
+                "abs_pose_refine_focal_length": False,
+                "abs_pose_refine_extra_params": False,
+            },
+            "triangulation": {"min_angle": 0.3},
+            "ba_refine_focal_length": False,
+            "ba_refine_extra_params": False,
+        },
+    ),
+)
+"""Tried in order until one is worth keeping (`_settles`). The ladder for hard clips goes here."""
+
+GUESSED_FOCAL = (
+    "the clip does not tell the focal length, so a guess was taken and depth may be stretched: "
+    f"{ADVICE_MOVE}, or give the cameras with --cameras FILE"
+)
+
+MODELS_AT_MOST = 10
+"""Starts from other image pairs when the first model stays small; the tenth has never been the best."""
+
+
+@dataclass(frozen=True, repr=False)
+class Solved:
+    """What came out for a shot, in the solver's own world and in pixels of the source frames."""
+
+    numbers: np.ndarray
+    """[F] int64, global numbers of the placed frames, increasing."""
+    world_from_camera: np.ndarray
+    """[F, 4, 4]."""
+    lens: Lens
+    points: Points
+    models: tuple[int, ...]
+    """Frames in each model the mapper made, largest (this one) first."""
+    explained: float
+    """Share of the matched features in the placed frames that agree with the cameras, 0..1."""
+
+    def __repr__(self) -> str:
+        return f"Solved({len(self.numbers)} frames, {len(self.points)} points, {self.lens})"
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The best attempt and what is to be said about all of them."""
+
+    solved: Solved
+    judgement: Judgement
+    attempts: tuple[dict[str, Any], ...]
+    """Rows for cameras/report.json."""
+
+
+def find_features(
+    frames: Frames,
+    shot: Shot,
+    work: Path,
+    *,
+    seed: int,
+    lens: Lens | None = None,
+    only: np.ndarray | None = None,
+    on_event: Listener,
+) -> Path:
+    """Detect and match the features of a shot (of the frames `only`) into a database; returns its path."""
+    database = work / f"shot_{shot.index:03d}.db"
+    for leftover in work.glob(f"{database.name}*"):
+        remove(leftover)
+    long_side = max(frames.width, frames.height)
+    job = {
+        **job_for("features", frames, shot, database, seed, only),
+        "model": "SIMPLE_RADIAL" if lens is None else "OPENCV",
+        # A focal length given here counts as known, and a wrong one spoils the matching.
+        "params": [] if lens is None else opencv_params(lens),
+        "image_size": min(IMAGE_SIZE, long_side),
+        "features": FEATURES,
+        "exhaustive": shot.frames <= EXHAUSTIVE_FRAMES,
+        "overlap": OVERLAP,
+    }
+    run_job(job, work, _progress(on_event))
+    return database
+
+
+def solve_cameras(frames: Frames, shot: Shot, work: Path, *, seed: int = 0, on_event: Listener) -> Solution:
+    """Solve the cameras of a shot.
+
+    Args:
+        work: Folder for the feature database and the solver's log.
+        seed: Of every random choice; the same seed gives bitwise the same result.
+
+    Raises:
+        CameraSolveError: No attempt placed a usable share of the frames, or the solver crashed.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    database = find_features(frames, shot, work, seed=seed, lens=None, on_event=on_event)
+    long_side = max(frames.width, frames.height)
+    best: tuple[Solved, Judgement] | None = None
+    rows: list[dict[str, Any]] = []
+    for attempt in ATTEMPTS:
+        if rows:
+            on_event(Notice(f"trying again: {attempt.words}"))
+        began = time.monotonic()
+        job = {
+            **job_for("map", frames, shot, database, seed),
+            "params": _params(frames, attempt.focal * long_side),
+            "focal_known": attempt.focal_locked,
+            "options": {
+                "min_model_size": 3,
+                "max_num_models": MODELS_AT_MOST,
+                # Hard clips otherwise keep the mapper busy for many minutes without a result.
+                "max_runtime_seconds": 40 + shot.frames,
+                **attempt.options,
+            },
+        }
+        solved = run_model_job(job, frames, work, on_event)
+        row: dict[str, Any] = {"name": attempt.name, "seconds": round(time.monotonic() - began, 2)}
+        if solved is None:
+            rows.append({**row, "placed": 0, "models": [], "verdict": "failed"})
+            continue
+        found = judge(solved.world_from_camera, solved.numbers, solved.points, solved.lens, shot.frames)
+        if attempt.focal_locked and found.verdict == "good":
+            found = replace(found, verdict="unsure", reason=GUESSED_FOCAL)
+        rows.append({**row, "models": list(solved.models), "explained": solved.explained, **found.to_json()})
+        if best is None or _worth(found) > _worth(best[1]):
+            best = solved, found
+        if _settles(found):
+            break
+    if best is None or best[1].verdict == "failed":
+        raise CameraSolveError(_failure(shot, best[1] if best else None))
+    solved, found = best
+    others = [size for size in solved.models[1:] if size >= 3]
+    if others and found.placed < found.frames:
+        on_event(
+            Notice(
+                f"the frames fell into {1 + len(others)} separate models of "
+                f"{', '.join(map(str, [solved.models[0], *others]))} frames; the largest is used"
+            )
+        )
+    return Solution(solved, found, tuple(rows))
+
+
+def run_model_job(job: dict[str, Any], frames: Frames, work: Path, on_event: Listener) -> Solved | None:
+    """Run a "map" or "triangulate" job and read what it made; None when it made no model."""
+    result, scratch = work / ".solved.npz", work / ".models"
+    try:
+        remove(result)
+        run_job({**job, "result": str(result), "scratch": str(scratch)}, work, _progress(on_event))
+        with np.load(result, allow_pickle=False) as arrays:
+            return _read(arrays, frames)
+    finally:
+        remove(scratch)
+        remove(result)
+
+
+def opencv_params(lens: Lens) -> list[float]:
+    """COLMAP's parameters of an OPENCV camera."""
+    K = lens.K
+    return [K[0, 0], K[1, 1], K[0, 2], K[1, 2], *(lens.distortion or (0.0,) * 4)]
+
+
+def job_for(
+    kind: str, frames: Frames, shot: Shot, database: Path, seed: int, only: np.ndarray | None = None
+) -> dict[str, Any]:
+    """What every job of the child holds."""
+    return {
+        "kind": kind,
+        "folder": str(frames.folder.resolve()),
+        "names": [frames.file_name(number) for number in (shot.numbers if only is None else only.tolist())],
+        "database": str(database.resolve()),
+        "seed": seed,
+    }
+
+
+def _params(frames: Frames, focal: float) -> list[float]:
+    """COLMAP's parameters of a SIMPLE_RADIAL camera with a centred principal point."""
+    return [focal, frames.width / 2, frames.height / 2, 0.0]
+
+
+def _progress(on_event: Listener) -> Callable[[int, int | None, str], None]:
+    return lambda done, total, note: on_event(StageProgress(STAGE, done, total, note))
+
+
+def _read(arrays: Any, frames: Frames) -> Solved | None:
+    if "numbers" not in arrays:
+        return None
+    camera_from_world = np.tile(np.eye(4), (len(arrays["numbers"]), 1, 1))
+    camera_from_world[:, :3] = arrays["camera_from_world"]
+    params = arrays["params"]
+    bends = (params[3], 0.0, 0.0, 0.0) if len(params) == 4 else tuple(params[4:8])
+    lens = Lens(frames.width, frames.height, arrays["K"], tuple(map(float, bends)) if any(bends) else ())
+    tracks = (
+        np.split(arrays["observed"], np.cumsum(arrays["track_lengths"])[:-1]) if len(arrays["xyz"]) else []
+    )
+    points = Points(arrays["xyz"], arrays["rgb"], arrays["error"], tuple(tracks))
+    explained = float(arrays["explained"])
+    sizes = tuple(int(size) for size in arrays["models"])
+    return Solved(arrays["numbers"], np.linalg.inv(camera_from_world), lens, points, sizes, explained)
+
+
+def _worth(found: Judgement) -> tuple[object, ...]:
+    """Orders attempts: by verdict, then by whether most frames are placed, then by how many."""
+    rank = {"failed": 0, "unsure": 1, "good": 2}[found.verdict]
+    return rank, found.focal_sane, found.placed
+
+
+def _settles(found: Judgement) -> bool:
+    """Would another attempt be a waste? Little parallax alone is the clip's fault, not the attempt's."""
+    return found.verdict == "good" or (
+        found.verdict == "unsure" and found.focal_sane and found.placed >= 0.9 * found.frames
+    )
+
+
+def _failure(shot: Shot, found: Judgement | None) -> str:
+    if found is not None:
+        return found.reason
+    return (
+        f"0 of {shot.frames} frames placed; the clip needs sideways camera movement and texture: "
+        f"{ADVICE_MOVE}, or give the cameras with --cameras FILE"
+    )

@@ -1,0 +1,211 @@
+"""The child process that holds pycolmap: `python -m recon.solve_child`, started by `recon.solver_process`.
+
+pycolmap can abort the whole process from a worker thread, and its shared libraries clash with
+OpenCV's PNG writer; so it lives here, alone. One job per process: a JSON line on stdin; JSON
+lines of progress on stdout; the result in an .npz; pycolmap's own log on stderr.
+
+Two runs give bitwise equal results: images are numbered in order before the threads extract,
+and the mapper has one thread (measured: no slower at 29 frames).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+BATCH = 8
+"""Images per extraction call: small enough for a moving progress bar."""
+
+
+def main() -> int:
+    """Run the job of stdin; 0, or 1 with {"error": …} as the last line."""
+    out = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # whatever a library prints must not end up between our lines
+    job = json.loads(sys.stdin.readline())
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+    def tell(done: int, total: int | None, note: str) -> None:
+        out.write(json.dumps({"done": done, "total": total, "note": note}) + "\n")
+
+    try:
+        JOBS[job["kind"]](job, tell)
+    except Exception as error:
+        out.write(json.dumps({"error": f"{type(error).__name__}: {error}"}) + "\n")
+        raise
+    return 0
+
+
+def _die_with_parent() -> None:
+    # The parent holds our stdin open; end of file means that it is gone (also by kill -9).
+    sys.stdin.read()
+    os._exit(1)
+
+
+def _features(job: dict[str, Any], tell: Any) -> None:
+    """Detect and match SIFT features of the frames into a new database."""
+    import pycolmap
+
+    names: list[str] = job["names"]
+    database, folder = Path(job["database"]), Path(job["folder"])
+    pycolmap.set_random_seed(job["seed"])
+    reader = pycolmap.ImageReaderOptions(camera_model=job["model"])
+    if job["params"]:
+        reader.camera_params = ",".join(repr(float(value)) for value in job["params"])
+    single = pycolmap.CameraMode.SINGLE
+    pycolmap.Database.open(database).close()
+    pycolmap.import_images(database, folder, camera_mode=single, image_names=names, options=reader)
+    extraction = pycolmap.FeatureExtractionOptions(use_gpu=False, max_image_size=job["image_size"])
+    extraction.sift.max_num_features = job["features"]
+    for start in range(0, len(names), BATCH):
+        tell(start, len(names), "finding features")
+        pycolmap.extract_features(
+            database,
+            folder,
+            image_names=names[start : start + BATCH],
+            camera_mode=single,
+            reader_options=reader,
+            extraction_options=extraction,
+        )
+    tell(len(names), len(names), "matching features")
+    verification = pycolmap.TwoViewGeometryOptions()
+    verification.ransac.random_seed = job["seed"]
+    matching = pycolmap.FeatureMatchingOptions(use_gpu=False)
+    if job["exhaustive"]:
+        pycolmap.match_exhaustive(database, matching_options=matching, verification_options=verification)
+    else:
+        pycolmap.match_sequential(
+            database,
+            matching_options=matching,
+            # Loop detection would download a vocabulary tree.
+            pairing_options=pycolmap.SequentialPairingOptions(
+                overlap=job["overlap"], quadratic_overlap=True, loop_detection=False
+            ),
+            verification_options=verification,
+        )
+
+
+def _options(job: dict[str, Any]) -> Any:
+    import pycolmap
+
+    options = pycolmap.IncrementalPipelineOptions()
+    options.mergedict(job["options"])
+    options.random_seed = options.mapper.random_seed = options.triangulation.random_seed = job["seed"]
+    options.num_threads = options.mapper.num_threads = 1
+    return options
+
+
+def _map(job: dict[str, Any], tell: Any) -> None:
+    """Incremental mapping of the database; the largest model becomes the result."""
+    import pycolmap
+
+    pycolmap.set_random_seed(job["seed"])
+    total = len(job["names"])
+    with pycolmap.Database.open(job["database"]) as database:
+        camera = database.read_all_cameras()[0]
+        camera.params = [float(value) for value in job["params"]]
+        camera.has_prior_focal_length = job["focal_known"]
+        database.update_camera(camera)
+    placed = 0
+
+    def placing(start: int) -> None:
+        nonlocal placed
+        placed = placed + 1 if start == 0 else start
+        tell(min(placed, total), total, "placing frames")
+
+    scratch = Path(job["scratch"])
+    scratch.mkdir(parents=True, exist_ok=True)
+    models = pycolmap.incremental_mapping(
+        job["database"],
+        job["folder"],
+        scratch,
+        options=_options(job),
+        initial_image_pair_callback=lambda: placing(2),
+        next_image_callback=lambda: placing(0),
+    )
+    ranked = sorted(models.values(), key=lambda model: (-model.num_reg_images(), -model.num_points3D()))
+    _save(job, ranked[0] if ranked else None, [model.num_reg_images() for model in ranked])
+
+
+def _triangulate(job: dict[str, Any], tell: Any) -> None:
+    """Points for cameras that are known and stay as they are."""
+    import pycolmap
+
+    pycolmap.set_random_seed(job["seed"])
+    tell(0, None, "triangulating points")
+    model = pycolmap.Reconstruction()
+    poses = dict(zip(job["names"], np.array(job["camera_from_world"]), strict=True))
+    with pycolmap.Database.open(job["database"]) as database:
+        for camera in database.read_all_cameras():
+            model.add_camera_with_trivial_rig(camera)
+        for image in database.read_all_images():
+            pose = pycolmap.Rigid3d(poses[image.name][:3])
+            model.add_image_with_trivial_frame(
+                pycolmap.Image(name=image.name, camera_id=image.camera_id, image_id=image.image_id), pose
+            )
+    scratch = Path(job["scratch"])
+    scratch.mkdir(parents=True, exist_ok=True)
+    model = pycolmap.triangulate_points(
+        model, job["database"], job["folder"], scratch, clear_points=True, options=_options(job)
+    )
+    model.extract_colors_for_all_images(job["folder"])
+    _save(job, model, [model.num_reg_images()])
+
+
+def _save(job: dict[str, Any], model: Any, sizes: list[int]) -> None:
+    """Poses, lens, points and tracks as arrays; names are frame numbers with an extension."""
+    arrays: dict[str, np.ndarray] = {"models": np.array(sizes, np.int64)}
+    if model is not None:
+        images = sorted((model.images[i] for i in model.reg_image_ids()), key=lambda image: image.name)
+        number = {image.image_id: int(Path(image.name).stem) for image in images}
+        camera = model.cameras[images[0].camera_id]
+        ids = sorted(model.points3D)
+        points = [model.points3D[i] for i in ids]
+        observed = [
+            (number[seen.image_id], *model.images[seen.image_id].points2D[seen.point2D_idx].xy)
+            for point in points
+            for seen in sorted(
+                point.track.elements, key=lambda seen: (number[seen.image_id], seen.point2D_idx)
+            )
+        ]
+        model.update_point_3d_errors()
+        arrays |= {
+            "numbers": np.array(list(number.values()), np.int64),
+            "camera_from_world": np.array([image.cam_from_world().matrix() for image in images]),
+            "K": np.array(camera.calibration_matrix(), float),
+            "params": np.array(camera.params, float),
+            "xyz": np.array([point.xyz for point in points], float).reshape(-1, 3),
+            "rgb": np.array([point.color for point in points], np.uint8).reshape(-1, 3),
+            "error": np.array([point.error for point in points], np.float32),
+            "track_lengths": np.array([point.track.length() for point in points], np.int64),
+            "observed": np.array(observed, np.float32).reshape(-1, 3),
+            "explained": np.array(len(observed) / max(1, _matched(job["database"], set(number)))),
+        }
+    with Path(job["result"]).open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+def _matched(database_path: str, images: set[int]) -> int:
+    """How many keypoints of these images have a verified match among them."""
+    import pycolmap
+
+    matched: dict[int, list[np.ndarray]] = {image: [] for image in images}
+    with pycolmap.Database.open(database_path) as database:
+        for first in images:
+            for second in images:
+                if first < second and database.exists_two_view_geometry(first, second):
+                    pairs = database.read_two_view_geometry(first, second).inlier_matches
+                    matched[first].append(pairs[:, 0])
+                    matched[second].append(pairs[:, 1])
+    return sum(len(np.unique(np.concatenate(lists))) for lists in matched.values() if lists)
+
+
+JOBS = {"features": _features, "map": _map, "triangulate": _triangulate}
+
+if __name__ == "__main__":
+    sys.exit(main())

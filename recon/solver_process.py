@@ -1,0 +1,92 @@
+"""Runs one job of `recon.solve_child` in a process of its own, so that a native crash is a message."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import recon
+from recon.errors import CameraSolveError
+
+COMMAND = (sys.executable, "-m", "recon.solve_child")
+LOG_NAME = "log.txt"
+
+Progress = Callable[[int, int | None, str], None]
+
+
+def run_job(job: dict[str, Any], work: Path, on_progress: Progress) -> None:
+    """Run a job to its end.
+
+    Args:
+        job: "kind" and what that kind needs (see `recon.solve_child`).
+        work: Folder of the log; pycolmap's own words go into `log.txt` there.
+        on_progress: Called with (done, total, note).
+
+    Raises:
+        CameraSolveError: The child failed or died; the message says how.
+    """
+    log = work / LOG_NAME
+    # A run from a checkout finds `recon` as this process did, whatever the current folder is.
+    root = str(Path(recon.__file__).parent.parent)
+    paths = [root, os.environ.get("PYTHONPATH", "")]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+    with log.open("a") as sink:
+        child = subprocess.Popen(
+            COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sink, text=True, env=env
+        )
+        try:
+            problem = _listen(child, job, on_progress)
+            code = child.wait()
+        finally:
+            # Also on Ctrl-C: nothing keeps computing in the background.
+            child.kill()
+            child.wait()
+            for stream in (child.stdin, child.stdout):
+                if stream is not None:
+                    with contextlib.suppress(BrokenPipeError):
+                        stream.close()
+    if code < 0:
+        raise CameraSolveError(
+            f"the camera solver stopped ({_signal_name(-code)}) while working on {job['kind']}; "
+            f"its log is {log}; run the same command again, or use other frames (--fps, --start, --end)"
+        )
+    if code > 0:
+        raise CameraSolveError(
+            f"the camera solver gave up on {job['kind']}: {problem or f'exit code {code}'}; its log is {log}"
+        )
+
+
+def _listen(child: subprocess.Popen[str], job: dict[str, Any], on_progress: Progress) -> str:
+    """Send the job, pass progress on; the child's last error ("" for none)."""
+    assert child.stdin is not None
+    assert child.stdout is not None
+    problem = ""
+    try:
+        child.stdin.write(json.dumps(job) + "\n")
+        child.stdin.flush()  # and stays open: the child ends when it closes
+    except BrokenPipeError:
+        return problem
+    for line in child.stdout:
+        try:
+            message = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if "error" in message:
+            problem = " ".join(str(message["error"]).split())
+        else:
+            on_progress(message["done"], message["total"], message["note"])
+    return problem
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return f"signal {number}, {signal.Signals(number).name}"
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,60 @@
+/**
+ * `window.splatreel`: what the tests drive the page with. Stable within a version, not a public API.
+ *
+ *   await splatreel.ready                      the first picture is drawn, or an error is shown
+ *   await splatreel.setCamera(3)               stand at a training camera (place in the manifest), at once
+ *   await splatreel.show("chunk-001")          show other splats
+ *   await splatreel.capture({camera: 3})       PNG data URL of the splats alone at that camera's resolution
+ *   splatreel.state()                          what is on show, where the camera is, frames drawn so far
+ */
+import type { App } from "./app";
+import { poseOf } from "./lens";
+
+export interface CaptureOptions {
+  camera: number;
+  width?: number;
+  height?: number;
+  background?: string;
+}
+
+export function installHooks(app: App | null, ready: Promise<void>): void {
+  const need = () => {
+    if (!app) throw new Error("the page could not start");
+    return app;
+  };
+  const hooks = {
+    ready,
+    async setCamera(index: number): Promise<void> {
+      await need().standAt(index, 0);
+      await need().stage.settle();
+    },
+    async show(id: string): Promise<void> {
+      const entry = need().manifest.splats.find((candidate) => candidate.id === id);
+      if (!entry) throw new Error(`no splats ${id}`);
+      await need().show(entry);
+    },
+    async capture(options: CaptureOptions): Promise<string> {
+      const camera = need().manifest.cameras[options.camera];
+      if (!camera) throw new Error(`no camera ${options.camera}`);
+      const { width = camera.width, height = camera.height, background = "#000000" } = options;
+      return need().stage.capture(poseOf(camera), camera, width, height, background);
+    },
+    state() {
+      const { entry, splats, standing, flight, stage, controls, manifest } = need();
+      return {
+        splats: entry?.id ?? null,
+        gaussians: splats?.count ?? 0,
+        standing,
+        flying: flight !== null,
+        moving: stage.busy,
+        mode: controls.mode,
+        worldFromCamera: need().worldFromCamera(),
+        frameRect: need().frameRect(),
+        frames: stage.frames,
+        cameras: manifest.cameras.length,
+        error: need().messages.visible,
+      };
+    },
+  };
+  (window as unknown as { splatreel: typeof hooks }).splatreel = hooks;
+}

@@ -1,0 +1,118 @@
+/** The splats on show: loading, and questions about them (bounds, depth, what is under the cursor). */
+import { type SplatFileType, SplatMesh } from "@sparkjsdev/spark";
+import * as THREE from "three";
+import { checkSplatFile } from "./check";
+import type { PinholeCamera } from "./lens";
+import { loadBytes, type Progress } from "./source";
+import { Problem, type SplatEntry } from "./types";
+
+/** Above this many, 16 bytes per splat on the GPU instead of 32: a little coarser, half the memory. */
+const COMPACT_ABOVE = 3_000_000;
+const FILE_TYPES: Record<string, string> = { ply: "ply", spz: "spz", splat: "splat", ksplat: "ksplat", sog: "pcsogszip" };
+
+export class Splats {
+  readonly count: number;
+  private readonly centres: Float32Array;
+  /** Mean extent (standard deviation) and opacity per splat. */
+  private readonly extents: Float32Array;
+  private readonly opacities: Float32Array;
+
+  private constructor(readonly mesh: SplatMesh) {
+    const source = mesh.splats;
+    this.count = source?.getNumSplats() ?? 0;
+    this.centres = new Float32Array(this.count * 3);
+    this.extents = new Float32Array(this.count);
+    this.opacities = new Float32Array(this.count);
+    source?.forEachSplat((index, centre, scales, _quaternion, opacity) => {
+      centre.toArray(this.centres, index * 3);
+      this.extents[index] = (scales.x + scales.y + scales.z) / 3;
+      this.opacities[index] = opacity;
+    });
+  }
+
+  static async load(entry: SplatEntry, progress: Progress, signal: AbortSignal): Promise<Splats> {
+    const name = decodeURIComponent(entry.url.startsWith("embedded:") ? entry.label : entry.url.replace("files/", ""));
+    const bytes = await loadBytes(entry.url, entry.bytes, progress, signal);
+    checkSplatFile(bytes, entry.format, name);
+    const fileType = FILE_TYPES[entry.format] as SplatFileType;
+    const mesh = new SplatMesh({ fileBytes: bytes, fileType, extSplats: (entry.gaussians ?? 0) < COMPACT_ABOVE });
+    try {
+      await mesh.initialized;
+    } catch (error) {
+      const found = error instanceof Error ? error.message : String(error);
+      throw new Problem(`${name} could not be read as ${entry.format.toUpperCase()}: ${found}`, "The file may be damaged: export it again.");
+    }
+    signal.throwIfAborted();
+    const splats = new Splats(mesh);
+    if (splats.count === 0) throw new Problem(`${name} holds no Gaussians.`, "Train the scene, or choose another file.");
+    return splats;
+  }
+
+  dispose(): void {
+    this.mesh.removeFromParent();
+    this.mesh.dispose();
+  }
+
+  /** Median depth of what this camera sees inside its canvas; null when it sees nothing. */
+  medianDepth(camera: PinholeCamera): number | null {
+    const matrix = camera.matrixWorld.clone().invert();
+    const projection = new THREE.Matrix4().multiplyMatrices(camera.projectionMatrix, matrix);
+    const point = new THREE.Vector3();
+    const depths: number[] = [];
+    const step = Math.max(1, Math.floor(this.count / 50_000));
+    for (let i = 0; i < this.count; i += step) {
+      if ((this.opacities[i] ?? 0) < 0.2) continue;
+      point.fromArray(this.centres, i * 3);
+      const depth = -point.clone().applyMatrix4(matrix).z;
+      if (depth <= camera.near) continue;
+      point.applyMatrix4(projection);
+      if (Math.abs(point.x) < 1 && Math.abs(point.y) < 1) depths.push(depth);
+    }
+    return quantile(depths, 0.5);
+  }
+
+  /** Centre and radius of the bulk of the splats: a few far away ones do not count. */
+  bulk(): { centre: THREE.Vector3; radius: number } {
+    const step = Math.max(1, Math.floor(this.count / 50_000));
+    const axes: [number[], number[], number[]] = [[], [], []];
+    for (let i = 0; i < this.count; i += step) {
+      for (const axis of [0, 1, 2] as const) axes[axis].push(this.centres[i * 3 + axis] ?? 0);
+    }
+    const middle = axes.map((values) => quantile(values, 0.5) ?? 0);
+    const centre = new THREE.Vector3(...(middle as [number, number, number]));
+    const distances: number[] = [];
+    const point = new THREE.Vector3();
+    for (let i = 0; i < this.count; i += step) distances.push(point.fromArray(this.centres, i * 3).distanceTo(centre));
+    return { centre, radius: quantile(distances, 0.9) || 1 };
+  }
+
+  /** The point where a ray has met half of the opacity on its way; null when it meets nothing. */
+  pick(ray: THREE.Ray, near: number): THREE.Vector3 | null {
+    const hits: [depth: number, alpha: number][] = [];
+    const { origin: o, direction: d } = ray;
+    for (let i = 0; i < this.count; i++) {
+      const x = (this.centres[i * 3] ?? 0) - o.x;
+      const y = (this.centres[i * 3 + 1] ?? 0) - o.y;
+      const z = (this.centres[i * 3 + 2] ?? 0) - o.z;
+      const depth = x * d.x + y * d.y + z * d.z;
+      if (depth <= near) continue;
+      const extent = (this.extents[i] ?? 0) + depth * 5e-4;
+      const off = x * x + y * y + z * z - depth * depth;
+      if (off > 9 * extent * extent) continue;
+      hits.push([depth, (this.opacities[i] ?? 0) * Math.exp((-0.5 * off) / (extent * extent))]);
+    }
+    hits.sort((a, b) => a[0] - b[0]);
+    let through = 1;
+    for (const [depth, alpha] of hits) {
+      through *= 1 - alpha;
+      if (through < 0.5) return ray.at(depth, new THREE.Vector3());
+    }
+    return null;
+  }
+}
+
+function quantile(values: number[], q: number): number | null {
+  if (values.length === 0) return null;
+  values.sort((a, b) => a - b);
+  return values[Math.min(values.length - 1, Math.floor(values.length * q))] ?? null;
+}
