@@ -133,9 +133,8 @@ def split(
         end: Seconds.
         long_side: Long side of the frames on disk in pixels [960].
     """
-    from recon.splitting import split as split_video
-
     from recon.pipeline import FRAMES_LONG_SIDE
+    from recon.splitting import split as split_video
     from recon.terminal import Terminal
 
     with Terminal() as terminal:

@@ -25,7 +25,7 @@ from recon.events import Listener, Notice, StageFinished, StageProgress, StageSt
 from recon.judge import MIN_FRAMES
 from recon.known_cameras import use_known
 from recon.scene import SceneFolder, hash_of, hash_of_file, remove, replacing, write_json
-from recon.solve import STAGE, Solution, solve_cameras
+from recon.solve import STAGE, Solution, Unsolved, solve_cameras
 from recon.types import Cameras, Chunk, Frames, Points, Shot
 from recon.undistort import Lens, undistort_images, undistort_points
 from recon.world import find_world, into_world
@@ -158,6 +158,7 @@ def _place_shot(
             )
     except CameraSolveError as error:
         row |= {"verdict": "failed", "reason": str(error), "placed": 0}
+        row["attempts"] = error.attempts if isinstance(error, Unsolved) else []
         return _Shot(shot, {**row, "seconds": round(time.monotonic() - began, 3)}, None)
     found = solution.judgement
     cameras, points = _finish(solution)

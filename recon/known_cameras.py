@@ -17,7 +17,7 @@ from recon.camera_files import read_transforms
 from recon.colmap_files import read_colmap
 from recon.errors import CameraSolveError, FormatError
 from recon.events import Listener
-from recon.judge import MIN_FRAMES, Judgement, judge
+from recon.judge import ENOUGH_EXPLAINED, MIN_FRAMES, MIN_POINTS, Judgement, judge
 from recon.solve import Solution, Solved, find_features, job_for, opencv_params, run_model_job
 from recon.types import Frames, Shot
 from recon.undistort import Lens
@@ -223,15 +223,18 @@ def use_known(
     assert solved is not None
     # The poses as given, not as they come back through quaternions.
     solved = Solved(numbers, poses, known.lens, solved.points, solved.models, solved.explained)
-    found = judge(poses, numbers, solved.points, known.lens, shot.frames)
-    return Solution(solved, _as_known(found, path), ({"name": "known", **found.to_json()},)), known.up
+    found = judge(poses, numbers, solved.points, known.lens, shot.frames, solved.explained)
+    _check(found, path)
+    return Solution(solved, found, ({"name": "known", **found.to_json()},)), known.up
 
 
-def _as_known(found: Judgement, path: Path) -> Judgement:
-    """Given cameras are doubted only when the pictures contradict them."""
-    if found.verdict == "failed":
+def _check(found: Judgement, path: Path) -> None:
+    """Complain when the pictures contradict the cameras."""
+    if found.points < MIN_POINTS or found.explained < ENOUGH_EXPLAINED:
         raise CameraSolveError(
-            f"only {found.points} points agree with the cameras in {path}; expected cameras of these frames "
-            "(OpenCV axes in a sidecar, OpenGL axes in a transforms.json); solve without --cameras"
+            f"only {100 * found.explained:.0f} % of the matched features agree with the cameras in {path}, "
+            f"expected at least {100 * ENOUGH_EXPLAINED:.0f} %; check that they belong to these frames and "
+            "have OpenCV axes in a sidecar, OpenGL axes in a transforms.json; or solve without --cameras"
         )
-    return found
+    if found.verdict == "failed":
+        raise CameraSolveError(found.reason)

@@ -49,6 +49,6 @@ def view_at(config: FitConfig, step: int, views: int) -> int:
 
 def generator(config: FitConfig, purpose: str, number: int) -> torch.Generator:
     """A generator that depends on seed, purpose and number only, never on what ran before."""
-    salt = {"views": 1, "refine": 2, "noise": 3}[purpose]
+    salt = {"views": 0, "refine": 1, "noise": 2, "background": 3}[purpose]
     seed = (config.seed * 4 + salt) * 1_000_003 + number
     return torch.Generator().manual_seed(seed)

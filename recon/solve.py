@@ -15,7 +15,7 @@ import numpy as np
 
 from recon.errors import CameraSolveError
 from recon.events import Listener, Notice, StageProgress
-from recon.judge import ADVICE_MOVE, Judgement, judge
+from recon.judge import ADVICE_MOVE, MIN_FRAMES, Judgement, judge
 from recon.scene import remove
 from recon.solver_process import run_job
 from recon.types import Frames, Points, Shot
@@ -26,6 +26,8 @@ IMAGE_SIZE = 640
 """Long side at which features are found: poses are as good as at 960, in under half the time."""
 FEATURES = 2500
 """Per frame. Clips of fine texture have twice as many, which doubles the time and adds nothing."""
+SECONDS, SECONDS_PER_FRAME = 20, 0.7
+"""Limit of an attempt; hard clips otherwise keep the mapper busy for many minutes without a result."""
 OVERLAP = 10
 """Sequential matching pairs a frame with those 1, 2, 4, … 2^9 later."""
 EXHAUSTIVE_FRAMES = 16
@@ -74,9 +76,9 @@ ATTEMPTS: tuple[Attempt, ...] = (
 )
 """Tried in order until one is worth keeping (`_settles`). The ladder for hard clips goes here."""
 
+ADVICE = f"{ADVICE_MOVE}, or give the cameras with --cameras FILE"
 GUESSED_FOCAL = (
-    "the clip does not tell the focal length, so a guess was taken and depth may be stretched: "
-    f"{ADVICE_MOVE}, or give the cameras with --cameras FILE"
+    f"the clip does not tell the focal length, so a guess was taken and depth may be stretched: {ADVICE}"
 )
 
 MODELS_AT_MOST = 10
@@ -137,8 +139,24 @@ def find_features(
         "exhaustive": shot.frames <= EXHAUSTIVE_FRAMES,
         "overlap": OVERLAP,
     }
+    # pycolmap leaves out a file that is not there without a word.
+    missing = [name for name in job["names"] if not (frames.folder / name).is_file()]
+    if missing:
+        raise CameraSolveError(
+            f"{len(missing)} frame(s) such as {missing[0]} are missing in {frames.folder}; "
+            "run the same command with --force frames"
+        )
     run_job(job, work, _progress(on_event))
     return database
+
+
+class Unsolved(CameraSolveError):
+    """No attempt was worth keeping."""
+
+    def __init__(self, message: str, attempts: list[dict[str, Any]]) -> None:
+        super().__init__(message)
+        self.attempts = attempts
+        """Rows for cameras/report.json."""
 
 
 def solve_cameras(frames: Frames, shot: Shot, work: Path, *, seed: int = 0, on_event: Listener) -> Solution:
@@ -146,57 +164,86 @@ def solve_cameras(frames: Frames, shot: Shot, work: Path, *, seed: int = 0, on_e
 
     Args:
         work: Folder for the feature database and the solver's log.
-        seed: Of every random choice; the same seed gives bitwise the same result.
+        seed: Of every random choice; the same seed gives bitwise the same result, unless an attempt
+            ran into its time limit (the report says so).
 
     Raises:
-        CameraSolveError: No attempt placed a usable share of the frames, or the solver crashed.
+        Unsolved: No attempt placed a usable share of the frames.
+        CameraSolveError: The solver crashed while it looked for features.
     """
     work.mkdir(parents=True, exist_ok=True)
     database = find_features(frames, shot, work, seed=seed, lens=None, on_event=on_event)
-    long_side = max(frames.width, frames.height)
     best: tuple[Solved, Judgement] | None = None
     rows: list[dict[str, Any]] = []
+    problem = (
+        f"0 of {shot.frames} frames placed; the clip needs sideways camera movement and texture: {ADVICE}"
+    )
     for attempt in ATTEMPTS:
         if rows:
             on_event(Notice(f"trying again: {attempt.words}"))
+        limit = SECONDS + int(SECONDS_PER_FRAME * shot.frames)
         began = time.monotonic()
-        job = {
-            **job_for("map", frames, shot, database, seed),
-            "params": _params(frames, attempt.focal * long_side),
-            "focal_known": attempt.focal_locked,
-            "options": {
-                "min_model_size": 3,
-                "max_num_models": MODELS_AT_MOST,
-                # Hard clips otherwise keep the mapper busy for many minutes without a result.
-                "max_runtime_seconds": 40 + shot.frames,
-                **attempt.options,
-            },
-        }
-        solved = run_model_job(job, frames, work, on_event)
-        row: dict[str, Any] = {"name": attempt.name, "seconds": round(time.monotonic() - began, 2)}
-        if solved is None:
-            rows.append({**row, "placed": 0, "models": [], "verdict": "failed"})
+        row: dict[str, Any] = {"name": attempt.name, "verdict": "failed", "placed": 0, "models": []}
+        rows.append(row)
+        try:
+            solved = run_model_job(
+                _mapping(attempt, frames, shot, database, seed, limit), frames, work, on_event
+            )
+        except CameraSolveError as error:
+            # A crash of one attempt leaves the others their chance.
+            problem = row["reason"] = str(error)
             continue
-        found = judge(solved.world_from_camera, solved.numbers, solved.points, solved.lens, shot.frames)
+        row["seconds"] = round(time.monotonic() - began, 3)
+        if row["seconds"] > limit:
+            row["cut_off_after_seconds"] = limit
+        if solved is None:
+            continue
+        found = judge(
+            solved.world_from_camera,
+            solved.numbers,
+            solved.points,
+            solved.lens,
+            shot.frames,
+            solved.explained,
+        )
         if attempt.focal_locked and found.verdict == "good":
             found = replace(found, verdict="unsure", reason=GUESSED_FOCAL)
-        rows.append({**row, "models": list(solved.models), "explained": solved.explained, **found.to_json()})
+        row |= {"models": list(solved.models), **found.to_json()}
         if best is None or _worth(found) > _worth(best[1]):
             best = solved, found
         if _settles(found):
             break
     if best is None or best[1].verdict == "failed":
-        raise CameraSolveError(_failure(shot, best[1] if best else None))
-    solved, found = best
-    others = [size for size in solved.models[1:] if size >= 3]
-    if others and found.placed < found.frames:
+        raise Unsolved(best[1].reason if best else problem, rows)
+    _tell_of_pieces(*best, on_event)
+    return Solution(*best, tuple(rows))
+
+
+def _mapping(
+    attempt: Attempt, frames: Frames, shot: Shot, database: Path, seed: int, limit: int
+) -> dict[str, Any]:
+    """The child's job for one attempt."""
+    return {
+        **job_for("map", frames, shot, database, seed),
+        "params": _params(frames, attempt.focal * max(frames.width, frames.height)),
+        "focal_known": attempt.focal_locked,
+        "options": {
+            "min_model_size": 3,
+            "max_num_models": MODELS_AT_MOST,
+            "max_runtime_seconds": limit,
+            **attempt.options,
+        },
+    }
+
+
+def _tell_of_pieces(solved: Solved, found: Judgement, on_event: Listener) -> None:
+    """When frames are missing, say how many other models they went into."""
+    sizes = [size for size in solved.models if size >= MIN_FRAMES]
+    if len(sizes) > 1 and found.placed < found.frames:
+        text = ", ".join(map(str, sizes))
         on_event(
-            Notice(
-                f"the frames fell into {1 + len(others)} separate models of "
-                f"{', '.join(map(str, [solved.models[0], *others]))} frames; the largest is used"
-            )
+            Notice(f"the frames fell into {len(sizes)} separate models of {text} frames; the largest is used")
         )
-    return Solution(solved, found, tuple(rows))
 
 
 def run_model_job(job: dict[str, Any], frames: Frames, work: Path, on_event: Listener) -> Solved | None:
@@ -267,13 +314,4 @@ def _settles(found: Judgement) -> bool:
     """Would another attempt be a waste? Little parallax alone is the clip's fault, not the attempt's."""
     return found.verdict == "good" or (
         found.verdict == "unsure" and found.focal_sane and found.placed >= 0.9 * found.frames
-    )
-
-
-def _failure(shot: Shot, found: Judgement | None) -> str:
-    if found is not None:
-        return found.reason
-    return (
-        f"0 of {shot.frames} frames placed; the clip needs sideways camera movement and texture: "
-        f"{ADVICE_MOVE}, or give the cameras with --cameras FILE"
     )

@@ -130,7 +130,7 @@ GROUND_WORDS: dict[str, tuple[str, ...]] = {
 LIGHT_WORDS: dict[str, tuple[str, ...]] = {
     "day": ("day", "daylight", "sunny", "afternoon", "白天", "晴天"),
     "noon": ("noon", "midday", "正午", "中午"),
-    "sunset": ("sunset", "sunrise", "dusk", "dawn", "evening", "日落", "日出", "黄昏", "黎明"),
+    "sunset": ("sunset", "sunrise", "dusk", "dawn", "evening", "golden hour", "日落", "日出", "黄昏", "黎明"),
     "overcast": ("overcast", "cloudy", "阴天"),
     "night": ("night", "moonlight", "moonlit", "夜晚", "夜"),
 }

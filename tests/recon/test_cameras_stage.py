@@ -144,7 +144,9 @@ def test_known_cameras_of_another_clip(tmp_path: Path) -> None:
         np.arange(4) == 3
     )
     wrong[:, 3] = [0, 0, 0, 1]
-    with pytest.raises(CameraSolveError, match=r"points agree with the cameras in .*clip\.json"):
+    with pytest.raises(
+        CameraSolveError, match=r"of the matched features agree with the cameras in .*clip\.json"
+    ):
         place_cameras(scene, cameras_file=textured_room.sidecar(tmp_path / "clip.json", lens, wrong))
     with pytest.raises(FormatError, match="does not exist"):
         place_cameras(scene, cameras_file=tmp_path / "missing.json")
@@ -186,11 +188,20 @@ def test_a_native_crash_is_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyP
         place_cameras(scene)
 
 
-def test_a_broken_frame_is_a_message(tmp_path: Path) -> None:
+def test_a_missing_frame_is_a_message(tmp_path: Path) -> None:
     scene = textured_room.folder_of(tmp_path / "scene", [np.full((90, 160, 3), 128, np.uint8)] * 3)
     (scene.frames_folder / "00001.png").unlink()
-    with pytest.raises(CameraSolveError, match="the camera solver gave up on features") as caught:
+    with pytest.raises(
+        CameraSolveError, match=r"1 frame\(s\) such as 00001\.png are missing .* --force frames"
+    ) as caught:
         place_cameras(scene)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_python_error_in_the_solver_is_a_message(tmp_path: Path) -> None:
+    job = {"kind": "features"}
+    with pytest.raises(CameraSolveError, match="the camera solver gave up on features: KeyError") as caught:
+        solver_process.run_job(job, tmp_path, lambda *_: None)
     assert "\n" not in str(caught.value)
 
 
