@@ -70,7 +70,9 @@ def place_cameras(
     """
     frames = scene.frames()
     known = hash_of_known(cameras_file) if cameras_file else None
-    key = hash_of(STAGE, REVISION, scene.info["stages"].get("frames", {}).get("key"), seed, known)
+    # With the time, because splitting again puts the source frames back into the chunks.
+    split = {name: scene.info["stages"].get("frames", {}).get(name) for name in ("key", "finished")}
+    key = hash_of(STAGE, REVISION, split, seed, known)
     if not force and scene.is_done(STAGE, key):
         on_event(StageStarted(STAGE, done_before=True))
         return {shot.index: load_solution(scene, shot) for shot in frames.shots if _has_result(scene, shot)}

@@ -84,7 +84,9 @@ def fit(
         # Another background each step: dark things must become opaque, not a hole to a black nothing.
         background = torch.rand(3, generator=schedule.generator(config, "background", step)).to(device)
         shot = render(
-            *(gaussians, view.camera_from_world, view.K, width, height), sh_degree=degree, background=background
+            *(gaussians, view.camera_from_world, view.K, width, height),
+            sh_degree=degree,
+            background=background,
         )
         loss, _ = l1_ssim(shot.image, view.image, config.ssim_weight)
         loss = loss + config.opacity_weight * gaussians.logit_opacities.sigmoid().mean()

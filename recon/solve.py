@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from recon.attempts import ATTEMPTS, Attempt
 from recon.errors import CameraSolveError
 from recon.events import Listener, Notice, StageProgress
 from recon.judge import ADVICE_MOVE, MIN_FRAMES, Judgement, judge
@@ -32,49 +33,6 @@ OVERLAP = 10
 """Sequential matching pairs a frame with those 1, 2, 4, … 2^9 later."""
 EXHAUSTIVE_FRAMES = 16
 """Up to here all pairs cost no more than the sequential pairs of 29 frames."""
-DEFAULT_FOCAL = 1.2
-"""Times the long side: COLMAP's own first guess, refined in the solve."""
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One way to run the mapper on the matched features."""
-
-    name: str
-    words: str
-    """For the user: what is different about it."""
-    focal: float = DEFAULT_FOCAL
-    """First guess, times the long side."""
-    focal_locked: bool = False
-    options: dict[str, Any] = field(default_factory=dict)
-    """Merged into pycolmap's IncrementalPipelineOptions."""
-
-
-ATTEMPTS: tuple[Attempt, ...] = (
-    Attempt("default", "COLMAP's defaults"),
-    # Little parallax: a free focal length runs away, a locked rough guess keeps rotations right.
-    Attempt(
-        "locked",
-        "focal length locked to a guess, small angles allowed",
-        focal=0.9,
-        focal_locked=True,
-        options={
-            "mapper": {
-                "init_min_tri_angle": 1.0,
-                "init_min_num_inliers": 30,
-                "init_max_forward_motion": 1.0,
-                "filter_min_tri_angle": 0.3,
-                "abs_pose_min_num_inliers": 15,
-                "abs_pose_refine_focal_length": False,
-                "abs_pose_refine_extra_params": False,
-            },
-            "triangulation": {"min_angle": 0.3},
-            "ba_refine_focal_length": False,
-            "ba_refine_extra_params": False,
-        },
-    ),
-)
-"""Tried in order until one is worth keeping (`_settles`). The ladder for hard clips goes here."""
 
 ADVICE = f"{ADVICE_MOVE}, or give the cameras with --cameras FILE"
 GUESSED_FOCAL = (

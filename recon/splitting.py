@@ -162,7 +162,7 @@ def _pick(
     if fps is None:
         return inside
     first, last = float(times[inside[0]]), float(times[inside[-1]])
-    clock = np.arange(first, last + 0.5 / fps, 1 / fps)
+    clock = first + np.arange(int((last - first) * fps + 1e-6) + 1) / fps
     after = np.searchsorted(times[inside], clock).clip(0, len(inside) - 1)
     before = (after - 1).clip(0)
     nearer = np.where(

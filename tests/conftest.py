@@ -1,4 +1,4 @@
-"""Fixtures that all tests share."""
+"""Shared fixtures."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+CLIPS = Path(__file__).parents[2] / "shared" / "clips"
+
 
 @pytest.fixture(scope="session")
 def shared_clips() -> Path:
-    """Real clips beside the checkout; they are not part of the project."""
-    clips = Path(__file__).parents[2] / "shared" / "clips"
-    if not clips.is_dir():
-        pytest.skip(f"no real clips at {clips}")
-    return clips
+    """Real clips beside the checkout, where a developer has them."""
+    if not CLIPS.is_dir():
+        pytest.skip(f"no real clips at {CLIPS}")
+    return CLIPS

@@ -1,0 +1,53 @@
+"""The ways to run the mapper on a shot's matched features, tried in order.
+
+The ladder for hard clips (other mappers, focal sweeps, masks, thinned frames) goes here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+DEFAULT_FOCAL = 1.2
+"""Times the long side: COLMAP's own first guess, refined in the solve."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One way to run the mapper on the matched features."""
+
+    name: str
+    words: str
+    """For the user: what is different about it."""
+    focal: float = DEFAULT_FOCAL
+    """First guess, times the long side."""
+    focal_locked: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
+    """Merged into pycolmap's IncrementalPipelineOptions."""
+
+
+ATTEMPTS: tuple[Attempt, ...] = (
+    Attempt("default", "COLMAP's defaults"),
+    # Little parallax: a free focal length runs away, a locked rough guess keeps rotations right.
+    Attempt(
+        "locked",
+        "focal length locked to a guess, small angles allowed",
+        focal=0.9,
+        focal_locked=True,
+        options={
+            "mapper": {
+                "init_min_tri_angle": 1.0,
+                "init_min_num_inliers": 30,
+                "init_max_forward_motion": 1.0,
+                "filter_min_tri_angle": 0.3,
+                "abs_pose_min_num_inliers": 15,
+                "abs_pose_refine_focal_length": False,
+                "abs_pose_refine_extra_params": False,
+            },
+            "triangulation": {"min_angle": 0.3},
+            "ba_refine_focal_length": False,
+            "ba_refine_extra_params": False,
+        },
+    ),
+)
+"""Tried in order until one is worth keeping."""
