@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import math
 
 import pytest
@@ -246,3 +247,38 @@ def test_twin_against_gsplat() -> None:
     expected = (reference._spherical_harmonics(3, directions, scene["sh"]) + 0.5).clamp_min(0)
     found = sh_colours(3, torch.nn.functional.normalize(directions, dim=-1), scene["sh"])
     assert torch.allclose(found, expected)
+
+
+def test_cuda_backend_speaks_gsplat(monkeypatch) -> None:
+    """The call fits gsplat's real signature, and what it returns is read right (gsplat's kernels need a GPU,
+    so its function is played by our twin)."""
+    gsplat = pytest.importorskip("gsplat", reason="gsplat is not installed")
+    signature = inspect.signature(importlib.import_module("gsplat.rendering").rasterization)
+
+    def played(**arguments):
+        bound = signature.bind(**arguments).arguments
+        assert bound["viewmats"].shape == (1, 4, 4)
+        assert bound["Ks"].shape == (1, 3, 3)
+        image, alpha, depth = rasterize_twin(
+            *(bound[name] for name in ("means", "quats", "scales", "opacities", "colors")),
+            *(bound["viewmats"][0], bound["Ks"][0], bound["width"], bound["height"]),
+            sh_degree=bound["sh_degree"],
+            background=torch.zeros(3),
+        )
+        channels = torch.cat([image, depth[..., None]], -1) if bound["render_mode"] == "RGB+D" else image
+        radii = torch.ones(1, len(bound["means"]), 2, dtype=torch.int32)
+        return channels[None], alpha[None, ..., None], {"radii": radii}
+
+    monkeypatch.setattr(gsplat, "rasterization", played)
+    from recon.raster.gsplat_backend import rasterize_gsplat
+
+    scene, K = random_scene(9, count=100)
+    arguments = [scene[name].float() for name in NAMES[:6]]
+    for with_depth in (True, False):
+        options = {"sh_degree": 2, "background": scene["background"].float(), "with_depth": with_depth}
+        found = rasterize_gsplat(*arguments, K.float(), WIDTH, HEIGHT, **options)
+        expected = core.rasterize_core(*arguments, K.float(), WIDTH, HEIGHT, **options)
+        assert (found[0] - expected[0]).abs().max() < 2e-4
+        assert (found[1] - expected[1]).abs().max() < 2e-4
+        assert (found[2] is None) == (expected[2] is None)
+        assert found[3]["visible"].shape == (100,)
