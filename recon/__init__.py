@@ -9,6 +9,7 @@ Names are loaded when they are first used, so that importing this package costs 
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from recon.terminal import Terminal
     from recon.training import train
     from recon.types import Cameras, Chunk, Frames, Gaussians, Points, Shot
+
+# torch's OpenMP threads spin after each of their jobs and keep our rasterizer's threads from running: six
+# times slower when another program uses a core. Has to be set before torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _HOME = {
     **dict.fromkeys(("Cameras", "Chunk", "Frames", "Gaussians", "Points", "Shot"), "recon.types"),

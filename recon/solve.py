@@ -27,8 +27,8 @@ IMAGE_SIZE = 640
 """Long side at which features are found: poses are as good as at 960, in under half the time."""
 FEATURES = 2500
 """Per frame. Clips of fine texture have twice as many, which doubles the time and adds nothing."""
-SECONDS, SECONDS_PER_FRAME = 20, 0.7
-"""Limit of an attempt; hard clips otherwise keep the mapper busy for many minutes without a result."""
+LONG_SHOT = 60
+"""Frames from which bundle adjustment of everything is done after growing by 40 %, not by 10 %."""
 OVERLAP = 10
 """Sequential matching pairs a frame with those 1, 2, 4, … 2^9 later."""
 EXHAUSTIVE_FRAMES = 16
@@ -139,7 +139,7 @@ def solve_cameras(frames: Frames, shot: Shot, work: Path, *, seed: int = 0, on_e
     for attempt in ATTEMPTS:
         if rows:
             on_event(Notice(f"trying again: {attempt.words}"))
-        limit = SECONDS + int(SECONDS_PER_FRAME * shot.frames)
+        limit = time_limit(shot.frames)
         began = time.monotonic()
         row: dict[str, Any] = {"name": attempt.name, "verdict": "failed", "placed": 0, "models": []}
         rows.append(row)
@@ -166,6 +166,8 @@ def solve_cameras(frames: Frames, shot: Shot, work: Path, *, seed: int = 0, on_e
         )
         if attempt.focal_locked and found.verdict == "good":
             found = replace(found, verdict="unsure", reason=GUESSED_FOCAL)
+        elif "cut_off_after_seconds" in row and found.verdict == "unsure" and found.focal_sane:
+            found = replace(found, reason=_out_of_time(found))
         row |= {"models": list(solved.models), **found.to_json()}
         if best is None or _worth(found) > _worth(best[1]):
             best = solved, found
@@ -177,10 +179,27 @@ def solve_cameras(frames: Frames, shot: Shot, work: Path, *, seed: int = 0, on_e
     return Solution(*best, tuple(rows))
 
 
+def time_limit(frames: int) -> int:
+    """Seconds an attempt may take, some eight times what a healthy clip needs.
+
+    Hard clips otherwise keep the mapper busy for many minutes without a result. The work of a
+    healthy clip grows faster than its length.
+    """
+    return int(20 + 0.7 * frames + frames**2 / 200)
+
+
+def _out_of_time(found: Judgement) -> str:
+    return (
+        f"{found.placed} of {found.frames} frames placed when the time was up; take fewer frames "
+        "(--fps, --start, --end)"
+    )
+
+
 def _mapping(
     attempt: Attempt, frames: Frames, shot: Shot, database: Path, seed: int, limit: int
 ) -> dict[str, Any]:
     """The child's job for one attempt."""
+    long = shot.frames > LONG_SHOT
     return {
         **job_for("map", frames, shot, database, seed),
         "params": _params(frames, attempt.focal * max(frames.width, frames.height)),
@@ -189,6 +208,7 @@ def _mapping(
             "min_model_size": 3,
             "max_num_models": MODELS_AT_MOST,
             "max_runtime_seconds": limit,
+            **({"ba_global_frames_ratio": 1.4, "ba_global_points_ratio": 1.4} if long else {}),
             **attempt.options,
         },
     }

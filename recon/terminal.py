@@ -16,7 +16,7 @@ from rich.progress import (
 
 from recon.events import Event, Notice, StageFinished, StageProgress, StageStarted, TrainStep
 
-PLAIN_SECONDS = 10.0
+PLAIN_SECONDS = 30.0
 """Without a terminal (a log file, CI) progress is a line at most this often."""
 
 
