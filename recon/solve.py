@@ -16,7 +16,7 @@ import numpy as np
 from recon.attempts import ATTEMPTS, Attempt
 from recon.errors import CameraSolveError
 from recon.events import Listener, Notice, StageProgress
-from recon.judge import ADVICE_MOVE, MIN_FRAMES, Judgement, judge
+from recon.judge import ADVICE_MOVE, ENOUGH_PLACED, MIN_FRAMES, Judgement, judge
 from recon.scene import remove
 from recon.solver_process import run_job
 from recon.types import Frames, Points, Shot
@@ -171,7 +171,7 @@ def solve_cameras(frames: Frames, shot: Shot, work: Path, *, seed: int = 0, on_e
         row |= {"models": list(solved.models), **found.to_json()}
         if best is None or _worth(found) > _worth(best[1]):
             best = solved, found
-        if _settles(found):
+        if _settles(found, cut_off="cut_off_after_seconds" in row):
             break
     if best is None or best[1].verdict == "failed":
         raise Unsolved(best[1].reason if best else problem, rows)
@@ -180,7 +180,7 @@ def solve_cameras(frames: Frames, shot: Shot, work: Path, *, seed: int = 0, on_e
 
 
 def time_limit(frames: int) -> int:
-    """Seconds an attempt may take, some eight times what a healthy clip needs.
+    """Seconds an attempt may take: twice (296 frames) to eight times (29) what a healthy clip needs.
 
     Hard clips otherwise keep the mapper busy for many minutes without a result. The work of a
     healthy clip grows faster than its length.
@@ -288,8 +288,11 @@ def _worth(found: Judgement) -> tuple[object, ...]:
     return rank, found.focal_sane, found.placed
 
 
-def _settles(found: Judgement) -> bool:
-    """Would another attempt be a waste? Little parallax alone is the clip's fault, not the attempt's."""
-    return found.verdict == "good" or (
-        found.verdict == "unsure" and found.focal_sane and found.placed >= 0.9 * found.frames
-    )
+def _settles(found: Judgement, cut_off: bool) -> bool:
+    """Would another attempt be a waste?
+
+    Little parallax alone is the clip's fault, not the attempt's; and one that was well under way
+    when its time was up lacked time, not other settings.
+    """
+    most = cut_off or found.placed >= ENOUGH_PLACED * found.frames
+    return found.verdict == "good" or (found.verdict == "unsure" and found.focal_sane and most)
