@@ -7,7 +7,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 from scenedetect import AdaptiveDetector, FrameTimecode
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter1d
 
 from recon.types import Shot
 
@@ -78,4 +78,6 @@ def _histogram(image: np.ndarray) -> np.ndarray:
     wall from one bin to the next."""
     hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
     counts = cv2.calcHist([hsv], [0, 1, 2], None, [16, 8, 16], [0, 180, 0, 256, 0, 256])
-    return gaussian_filter(counts / counts.sum(), 1, mode=("wrap", "nearest", "nearest"))
+    share = counts / counts.sum()
+    share = gaussian_filter1d(share, 1, axis=0, mode="wrap")  # hue is a circle
+    return gaussian_filter1d(gaussian_filter1d(share, 1, axis=1), 1, axis=2)

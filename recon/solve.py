@@ -167,7 +167,7 @@ def solve_cameras(frames: Frames, shot: Shot, work: Path, *, seed: int = 0, on_e
         if attempt.focal_locked and found.verdict == "good":
             found = replace(found, verdict="unsure", reason=GUESSED_FOCAL)
         elif "cut_off_after_seconds" in row and found.verdict == "unsure" and found.focal_sane:
-            found = replace(found, reason=_out_of_time(found))
+            found = _out_of_time(found)
         row |= {"models": list(solved.models), **found.to_json()}
         if best is None or _worth(found) > _worth(best[1]):
             best = solved, found
@@ -188,11 +188,12 @@ def time_limit(frames: int) -> int:
     return int(20 + 0.7 * frames + frames**2 / 200)
 
 
-def _out_of_time(found: Judgement) -> str:
-    return (
-        f"{found.placed} of {found.frames} frames placed when the time was up; take fewer frames "
-        "(--fps, --start, --end)"
-    )
+def _out_of_time(found: Judgement) -> Judgement:
+    """When frames are missing because the time was up, that is what to say."""
+    if found.placed >= ENOUGH_PLACED * found.frames:
+        return found
+    words = f"{found.placed} of {found.frames} frames placed when the time was up"
+    return replace(found, reason=f"{words}; take fewer frames (--fps, --start, --end)")
 
 
 def _mapping(
