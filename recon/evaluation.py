@@ -68,7 +68,7 @@ def evaluate(
         metrics["heldout"]["lpips"] = sum(lpips) / len(lpips)
     truth = truth or sidecar_of(scene)
     if truth is not None and main is not None:
-        metrics["truth"] = pose_error(main, read_truth(truth, frames))
+        metrics["truth"] = pose_error(main, read_truth(truth, frames, scene.info["source"].get("fps")))
     write_json(scene.metrics_path, metrics)
     return metrics
 

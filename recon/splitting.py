@@ -90,7 +90,9 @@ def split(
         for stage in ("frames", "cameras", "train"):  # from here on the old frames are gone
             scene.mark_undone(stage)
     frames = Frames(scene.frames_folder, *size, mean_fps, np.array(seconds), sharpness, shots)
-    scene.set_frames(frames, {"path": str(source.resolve()), "sha256": digest, "size": [width, height]})
+    source_fps = FOLDER_FPS if info is None else info.fps
+    stamp = {"path": str(source.resolve()), "sha256": digest, "size": [width, height], "fps": source_fps}
+    scene.set_frames(frames, stamp)
     link_images(scene, frames)
     _tell(frames, statistics, on_event)
     took = time.perf_counter() - begun

@@ -41,6 +41,8 @@ class VideoInfo:
     """[F] presentation times of its packets, increasing, the first at 0."""
     first: float
     """Presentation time of the first frame on the file's own clock."""
+    fps: float
+    """Mean frame rate of the file."""
     hdr: str
     """ "PQ", "HLG" or ""."""
 
@@ -75,7 +77,7 @@ def probe_video(path: Path) -> VideoInfo:
         times = [i / rate for i in range(max(count, 1))]
     seconds = np.unique(np.array(times))
     transfer = int(frame.color_trc) if frame.color_trc is not None else 0
-    return VideoInfo(width, height, seconds - seconds[0], float(seconds[0]), HDR.get(transfer, ""))
+    return VideoInfo(width, height, seconds - seconds[0], float(seconds[0]), rate, HDR.get(transfer, ""))
 
 
 def _upright_size(frame: VideoFrame, aspect: object) -> tuple[int, int]:
