@@ -22,7 +22,7 @@ from recon.pictures import write_orbit, write_side_by_side
 from recon.raster import render
 from recon.scene import SceneFolder, hash_of, link_or_copy, remove, replacing, write_json
 from recon.splat_ply import write_splat_ply
-from recon.types import Cameras, Chunk, Gaussians, Points, Shot
+from recon.types import Cameras, Chunk, Frames, Gaussians, Points, Shot
 from recon.views import Views
 
 LOG_EVERY = 10
@@ -76,7 +76,7 @@ def load_views(scene: SceneFolder, shot: Shot, cameras: Cameras, config: FitConf
         for number in chunk.numbers
     }
     return Views.load(
-        lambda number: folder_of[number] / scene.frames().file_name(number),
+        lambda number: folder_of[number] / Frames.file_name(number),
         cameras,
         long_side=config.long_side,
         held_out_every=config.held_out_every,
