@@ -1,8 +1,6 @@
-"""Hard cuts (PySceneDetect), blur and repeats, measured on small copies of the frames."""
+"""Hard cuts (PySceneDetect, confirmed by matching), blur and repeats, on small copies of the frames."""
 
 from __future__ import annotations
-
-from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -13,13 +11,21 @@ from recon.types import Shot
 
 SMALL = 240
 """Long side of the copies in pixels."""
-SAME = 0.05
-"""Mean grey levels by which neighbours may differ and still be one frame stored twice."""
+SAME, SAME_SPOT = 0.3, 7
+"""Grey levels by which neighbours may differ, on the mean and in any 5x5 pixels, and still be one frame
+stored twice. Measured: repeats encoded again (H.264 crf 18 to 32) differ by at most 0.3 and 6 (a few by
+0.5), a zoom of 0.04 % a frame by 0.5 and 7; something small that moves under a still camera by far more in
+its spot. The frame compared with is the last one kept, so a slow move adds up and is not lost."""
 OTHER_COLOURS = 0.42
 """Bhattacharyya distance between the colour histograms of neighbours from which on they are two shots.
 Measured: at most 0.30 within a shot (photographs a step apart), 0.55 and more across a cut."""
 SHORTEST = 5
 """Frames between cuts, at least: a flash is no shot."""
+MATCHES = 20
+"""SIFT matches on one epipolar geometry from which on two frames show the same place. Measured: at least 30
+between frames of one shot (photographs two steps apart), at most 8 across a cut."""
+FEATURES = 60
+"""Features a frame needs for its lack of matches to mean anything."""
 
 
 class FrameStatistics:
@@ -35,7 +41,7 @@ class FrameStatistics:
     def add(self, image: np.ndarray) -> bool:
         """Takes in a frame [H, W, 3] uint8; False when it repeats the one before, and is to be dropped."""
         small = cv2.resize(image, self.size, interpolation=cv2.INTER_AREA)
-        if self.small and float(cv2.absdiff(small, self.small[-1]).mean()) < SAME:
+        if self.small and _same(small, self.small[-1]):
             return False
         grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
         self.small.append(small)
@@ -44,22 +50,26 @@ class FrameStatistics:
         return True
 
     def shots(self) -> tuple[Shot, ...]:
-        """Runs of frames between hard cuts. A cut stands out against the change around it (so that fast
-        camera moves and photographs taken a step apart do not count), or brings other colours."""
-        detector = AdaptiveDetector(
-            adaptive_threshold=3.5, min_scene_len=SHORTEST, window_width=2, min_content_val=18
-        )
-        cuts: set[int] = set()
+        """Runs of frames between hard cuts. A cut stands out against the change around it, or brings other
+        colours; and what comes after it shows another place, which a flash, a change of exposure, a fast
+        camera move or photographs taken a step apart do not."""
+        detectors = [AdaptiveDetector(ratio, 1, 2, least) for ratio, least in ((1.5, 12), (3.5, 18))]
+        likely, sure = set[int](), set[int]()
         for number, small in enumerate(self.small):
-            found = detector.process_frame(
-                FrameTimecode(number, fps=25.0), cv2.cvtColor(small, cv2.COLOR_RGB2BGR)
-            )
-            cuts.update(cut.frame_num for cut in found)
-        histograms = [_histogram(small) for small in self.small]
-        for number, (before, after) in enumerate(pairwise(histograms), 1):
+            image, at = cv2.cvtColor(small, cv2.COLOR_RGB2BGR), FrameTimecode(number, fps=25.0)
+            for cuts, detector in zip((likely, sure), detectors, strict=True):
+                cuts.update(cut.frame_num for cut in detector.process_frame(at, image))
+        before = _histogram(self.small[0])
+        for number, small in enumerate(self.small[1:], 1):
+            after = _histogram(small)
             if cv2.compareHist(before, after, cv2.HISTCMP_BHATTACHARYYA) > OTHER_COLOURS:
-                cuts.add(number)
-        starts = [0, *sorted(cut for cut in cuts if SHORTEST <= cut <= len(self.small) - SHORTEST)]
+                sure.add(number)
+            before = after
+        starts, matcher = [0], _Matcher(self.small)
+        for cut in sorted(likely | sure):
+            long_enough = starts[-1] + SHORTEST <= cut <= len(self.small) - SHORTEST
+            if long_enough and matcher.is_cut(starts[-1], cut, cut in sure):
+                starts.append(cut)
         ends = [*starts[1:], len(self.small)]
         return tuple(Shot(i, a, b - a) for i, (a, b) in enumerate(zip(starts, ends, strict=True)))
 
@@ -71,6 +81,63 @@ class FrameStatistics:
         padded = np.pad(values, 4, mode="edge")
         around = np.median(np.lib.stride_tricks.sliding_window_view(padded, 9), axis=1)
         return int((values < 0.5 * around).sum())
+
+
+class _Matcher:
+    """Do frames show the same place?"""
+
+    def __init__(self, images: list[np.ndarray]) -> None:
+        self.images = images
+        self.sift = cv2.SIFT.create(400)
+        self.known: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+    def features(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """[M, 2] places and [M, 128] descriptors."""
+        if number not in self.known:
+            grey = cv2.cvtColor(self.images[number], cv2.COLOR_RGB2GRAY)
+            points, descriptors = self.sift.detectAndCompute(grey, None)
+            places = np.array([point.pt for point in points], np.float32).reshape(-1, 2)
+            self.known[number] = (
+                places,
+                (np.zeros((0, 128), np.float32) if descriptors is None else descriptors),
+            )
+        return self.known[number]
+
+    def is_cut(self, start: int, cut: int, sure: bool) -> bool:
+        """Does frame `cut` end the shot that begins at `start`? `sure` decides for frames without detail."""
+        spread = np.linspace(start, cut - 1, 12).round().astype(int).tolist()
+        before = [cut - 1, *dict.fromkeys(n for n in reversed(spread) if n != cut - 1)]
+        ahead = (
+            (0, 1, 3) if sure else (0, 1, 3, 6, 12)
+        )  # a doubtful one may be a jump that is soon taken back
+        after = [cut + n for n in ahead if cut + n < len(self.images)]
+        if any(self.same_place(a, b) for b in after for a in before):
+            return False
+        detail = min(len(self.features(cut - 1)[0]), len(self.features(cut)[0]))
+        return sure or detail >= FEATURES
+
+    def same_place(self, a: int, b: int) -> bool:
+        """Enough matches, and one epipolar geometry that explains them."""
+        (places_a, a_is), (places_b, b_is) = self.features(a), self.features(b)
+        if min(len(places_a), len(places_b)) < MATCHES:
+            return False
+        pairs = cv2.BFMatcher().knnMatch(a_is, b_is, k=2)
+        good = [best for best, second in pairs if best.distance < 0.75 * second.distance]
+        if len(good) < MATCHES:
+            return False
+        _, inliers = cv2.findFundamentalMat(
+            places_a[[m.queryIdx for m in good]],
+            places_b[[m.trainIdx for m in good]],
+            cv2.FM_RANSAC,
+            1.5,
+            0.99,
+        )
+        return inliers is not None and int((inliers == 1).sum()) >= MATCHES
+
+
+def _same(image: np.ndarray, other: np.ndarray) -> bool:
+    difference = cv2.absdiff(image, other)
+    return bool(difference.mean() < SAME and cv2.blur(difference.max(2), (5, 5)).max() < SAME_SPOT)
 
 
 def _histogram(image: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from recon.errors import SplitError
 from recon.events import Listener, Notice, StageFinished, StageProgress, StageStarted, ignore
-from recon.images import image_size, list_images, read_images
+from recon.images import decode_animation, image_size, list_images, probe_animation, read_images
 from recon.scene import SceneFolder, hash_of, hash_of_file, link_or_copy, remove, replacing
 from recon.shots import FrameStatistics
 from recon.types import Frames
@@ -53,17 +53,21 @@ def split(
         SplitError: The source cannot be used, and why.
         SceneFolderError: `out` cannot.
     """
-    source, begun = Path(source), time.perf_counter()
+    source, out, begun = Path(source), Path(out), time.perf_counter()
     _check_arguments(source, fps, start, end, long_side)
-    is_folder = source.is_dir()
+    if out.resolve() / "frames" in (source.resolve(), *source.resolve().parents):
+        raise SplitError(
+            f"{source} belongs to the scene {out}, which would overwrite it; choose another --out"
+        )
+    is_folder, is_webp = source.is_dir(), source.suffix.lower() == ".webp"
     paths = list_images(source) if is_folder else []
-    info = None if is_folder else probe_video(source)
+    info = None if is_folder else probe_animation(source) if is_webp else probe_video(source)
     width, height = image_size(paths) if info is None else (info.width, info.height)
     times = np.arange(len(paths)) / FOLDER_FPS if info is None else info.seconds
     scene = SceneFolder.create(out)
     digest = hash_of_file(source)
-    key = hash_of("frames", 1, digest, fps, start, end, long_side)
-    if not force and scene.is_done("frames", key) and scene.frames_folder.is_dir():
+    key = hash_of("frames", 2, digest, fps, start, end, long_side)
+    if not force and scene.is_done("frames", key) and _are_there(scene):
         on_event(StageStarted("frames", done_before=True))
         return scene
     on_event(StageStarted("frames"))
@@ -76,14 +80,17 @@ def split(
         on_event(Notice(f"the video is HDR ({info.hdr}); it is read without tone mapping and may look flat"))
     if info is None:
         pictures = read_images([paths[i] for i in picked], size, FOLDER_FPS)
+    elif is_webp:
+        pictures = decode_animation(source, info, times[picked], size)
     else:
         pictures = decode_video(source, info, times[picked], size)
 
     statistics = FrameStatistics(*size)
     with replacing(scene.frames_folder) as part:
         part.mkdir()
-        seconds = _write(part, pictures, statistics, len(picked), on_event)
-        _check_count(source, len(seconds), len(picked), on_event)
+        seconds, repeats = _write(part, pictures, statistics, len(picked), on_event)
+        missing = info.missing if info is not None else ""
+        _check_count(source, len(seconds), len(picked), repeats, missing, on_event)
         shots = statistics.shots()
         mean_fps = (len(seconds) - 1) / (seconds[-1] - seconds[0])
         sharpness = np.array(statistics.sharpness, np.float32)
@@ -117,6 +124,17 @@ def link_images(scene: SceneFolder, frames: Frames) -> None:
             part.mkdir(parents=True)
             for number in chunk.numbers:
                 link_or_copy(frames.path(number), part / frames.file_name(number))
+
+
+def _are_there(scene: SceneFolder) -> bool:
+    """Nobody has deleted frames, or the images of a chunk."""
+    frames = scene.frames()
+    chunks = [(scene.chunk_folder(chunk) / "images", chunk.numbers) for chunk in scene.chunks()]
+    return all(
+        (folder / frames.file_name(number)).is_file()
+        for folder, numbers in [(frames.folder, range(len(frames))), *chunks]
+        for number in numbers
+    )
 
 
 def _check_arguments(
@@ -179,22 +197,30 @@ def _write(
     statistics: FrameStatistics,
     total: int,
     on_event: Listener,
-) -> list[float]:
-    """Write the pictures that do not repeat their predecessor; returns their times."""
+) -> tuple[list[float], int]:
+    """Write the pictures that do not repeat their predecessor; returns their times, and how many did."""
     seconds: list[float] = []
+    repeats = 0
     for done, picture in enumerate(pictures, 1):
         if statistics.add(picture.image):
             path = folder / Frames.file_name(len(seconds))
             Image.fromarray(picture.image).save(path, compress_level=3)
             seconds.append(picture.seconds)
+        else:
+            repeats += 1
         on_event(StageProgress("frames", done, total))
-    return seconds
+    return seconds, repeats
 
 
-def _check_count(source: Path, kept: int, asked: int, on_event: Listener) -> None:
+def _check_count(source: Path, kept: int, asked: int, repeats: int, missing: str, on_event: Listener) -> None:
     if kept == 0:
         raise SplitError(f"{source} holds no frame that can be decoded; it may be cut off: export it again")
-    if kept == 1 and asked > 1:
+    if missing and kept < FEW_FRAMES:
+        raise SplitError(
+            f"{source} is cut off: it holds {missing}, of which {kept} can be used, expected at least "
+            f"{FEW_FRAMES}; copy or download it again"
+        )
+    if kept == 1 and repeats:
         raise SplitError(f"{source}: all frames are the same picture; expected a camera that moves")
     if kept < FEWEST_FRAMES:
         raise SplitError(
@@ -203,10 +229,12 @@ def _check_count(source: Path, kept: int, asked: int, on_event: Listener) -> Non
         )
     if kept < FEW_FRAMES:
         on_event(Notice(f"only {kept} frames; 29 or more make a much better scene", warning=True))
-    elif kept < asked:
-        on_event(
-            Notice(f"{asked - kept} of {asked} frames left out: repeats of their neighbours, or damaged")
-        )
+    if missing:
+        on_event(Notice(f"the file is cut off: it holds {missing}; using what is there", warning=True))
+    if repeats:
+        on_event(Notice(f"{repeats} of {asked} frames left out: repeats of their neighbours"))
+    if damaged := asked - kept - repeats:
+        on_event(Notice(f"{damaged} of {asked} frames left out: they cannot be decoded", warning=True))
 
 
 def _check_space(root: Path, raw_bytes: int) -> None:
