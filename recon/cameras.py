@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +23,7 @@ from recon.errors import CameraSolveError, FormatError
 from recon.events import Listener, Notice, StageFinished, StageProgress, StageStarted, ignore
 from recon.judge import MIN_FRAMES
 from recon.known_cameras import use_known
-from recon.scene import SceneFolder, hash_of, hash_of_file, remove, replacing, write_json
+from recon.scene import SceneFolder, hash_of, hash_of_file, link_or_copy, remove, replacing, write_json
 from recon.solve import STAGE, Solution, Unsolved, solve_cameras
 from recon.types import Cameras, Chunk, Frames, Points, Shot
 from recon.undistort import Lens, undistort_images, undistort_points
@@ -245,9 +244,9 @@ def _fill_images(
     for number in chunk.numbers:
         target = part / frames.file_name(number)
         if number in written:
-            _link(written[number], target)
+            link_or_copy(written[number], target)
         elif cameras is None or cameras.lens_K is None:
-            _link(frames.path(number), target)
+            link_or_copy(frames.path(number), target)
         else:
             fresh.append((frames.path(number), target))
     if fresh:
@@ -255,14 +254,6 @@ def _fill_images(
         assert cameras.lens_K is not None
         lens = Lens(cameras.width, cameras.height, cameras.lens_K, cameras.distortion)
         undistort_images(fresh, lens, Lens(cameras.width, cameras.height, cameras.K[0]), tell)
-
-
-def _link(source: Path, target: Path) -> None:
-    """A hard link, or a copy where the file system has none."""
-    try:
-        os.link(source, target)
-    except OSError:
-        target.write_bytes(source.read_bytes())
 
 
 def _inside(points: Points, cameras: Cameras) -> Points:

@@ -107,9 +107,8 @@ class _Matcher:
         """Does frame `cut` end the shot that begins at `start`? `sure` decides for frames without detail."""
         spread = np.linspace(start, cut - 1, 12).round().astype(int).tolist()
         before = [cut - 1, *dict.fromkeys(n for n in reversed(spread) if n != cut - 1)]
-        ahead = (
-            (0, 1, 3) if sure else (0, 1, 3, 6, 12)
-        )  # a doubtful one may be a jump that is soon taken back
+        # A doubtful cut may be a jump that is soon taken back.
+        ahead = (0, 1, 3) if sure else (0, 1, 3, 6, 12)
         after = [cut + n for n in ahead if cut + n < len(self.images)]
         if any(self.same_place(a, b) for b in after for a in before):
             return False
