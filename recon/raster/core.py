@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-ABI = 1
+ABI = 2
 NEAR_PLANE = 0.01
 EPS2D = 0.3
 _FLOATS = POINTER(c_float)
@@ -44,7 +44,7 @@ def library() -> ctypes.CDLL:
     lib.splat_create.restype = c_void_p
     lib.splat_free.argtypes = [c_void_p]
     lib.splat_forward.argtypes = [
-        *(c_void_p, c_int64, *[_FLOATS] * 5, c_int, c_int, _FLOATS, _FLOATS, c_int, c_int),
+        *(c_void_p, c_int64, *[_FLOATS] * 5, c_int, c_int, c_int, _FLOATS, _FLOATS, c_int, c_int),
         *(_FLOATS, c_float, c_float, _FLOATS, _FLOATS, _FLOATS),
     ]
     lib.splat_backward.argtypes = [c_void_p, *[_FLOATS] * 10]
@@ -58,7 +58,6 @@ def library() -> ctypes.CDLL:
         c_int,
         c_int,
         c_float,
-        _FLOATS,
         _FLOATS,
         POINTER(c_double),
     ]
@@ -117,9 +116,9 @@ class _Context:
         return dict(zip(names, out, strict=True))
 
     def visible(self, count: int) -> Tensor:
-        out = torch.empty(count, dtype=torch.uint8)
+        out = torch.empty(count, dtype=torch.bool)
         library().splat_visible(self.handle, ctypes.cast(out.data_ptr(), POINTER(c_uint8)))
-        return out.bool()
+        return out
 
 
 def _pointer(tensor: Tensor | None) -> Any:
@@ -157,12 +156,13 @@ class _Rasterize(torch.autograd.Function):
         context = _Context.take()
         code = library().splat_forward(
             *(context.handle, len(means), _pointer(means), _pointer(quats), _pointer(scales)),
-            *(_pointer(opacities), _pointer(sh), sh.shape[1], sh_degree, _pointer(camera_from_world)),
+            *(_pointer(opacities), _pointer(sh), sh.shape[1], sh_degree, 0, _pointer(camera_from_world)),
             *(_pointer(intrinsics), width, height, _pointer(background), NEAR_PLANE, EPS2D),
             *(_pointer(image), _pointer(alpha), _pointer(depth) if with_depth else None),
         )
         _check(code)
         ctx.save_for_backward(means, quats, scales, opacities, sh, alpha)
+        ctx.set_materialize_grads(False)
         ctx.context, ctx.with_depth, ctx.info = context, with_depth, info
         info["statistics"], info["visible"] = context.statistics, context.visible(len(means))
         if not any(ctx.needs_input_grad):
@@ -171,13 +171,14 @@ class _Rasterize(torch.autograd.Function):
         return image, alpha, depth
 
     @staticmethod
-    def backward(ctx: Any, v_image: Tensor, v_alpha: Tensor, v_depth: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(  # type: ignore[override]
+        ctx: Any, v_image: Tensor | None, v_alpha: Tensor | None, v_depth: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
         means, quats, scales, opacities, sh, alpha = ctx.saved_tensors
         gradients = [torch.empty_like(t) for t in (means, quats, scales, opacities, sh)]
         means2d = torch.empty(len(means), 2)
         pose = torch.zeros(4, 4) if ctx.needs_input_grad[5] else None
-        v_image, v_alpha = v_image.contiguous(), v_alpha.contiguous()
-        v_depth = v_depth.contiguous()
+        v_image, v_alpha, v_depth = (v if v is None else v.contiguous() for v in (v_image, v_alpha, v_depth))
         code = library().splat_backward(
             *(ctx.context.handle, _pointer(v_image), _pointer(v_alpha)),
             *(_pointer(v_depth) if ctx.with_depth else None, *map(_pointer, gradients)),
@@ -186,7 +187,9 @@ class _Rasterize(torch.autograd.Function):
         _check(code)
         ctx.info["statistics"] = ctx.context.statistics()
         ctx.context.give_back()
-        v_background = (v_image * (1 - alpha)[..., None]).sum((0, 1)) if ctx.needs_input_grad[6] else None
+        v_background = None
+        if ctx.needs_input_grad[6] and v_image is not None:
+            v_background = (v_image * (1 - alpha)[..., None]).sum((0, 1))
         return (*gradients, pose, v_background, None, None, None, None, None)
 
 
@@ -220,7 +223,6 @@ class _L1Ssim(torch.autograd.Function):
     def forward(ctx: Any, image: Tensor, target: Tensor, weight: float) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         height, width = image.shape[:2]
         gradient = torch.empty_like(image) if ctx.needs_input_grad[0] else None
-        scratch = torch.empty(8, height, width, 3)
         out = (c_double * 2)()
         code = library().splat_l1_ssim(
             *(
@@ -230,7 +232,6 @@ class _L1Ssim(torch.autograd.Function):
                 width,
                 weight,
                 _pointer(gradient),
-                _pointer(scratch),
                 out,
             )
         )

@@ -31,7 +31,7 @@ extern "C" {
 
 #define SPLAT_EXPORT __attribute__((visibility("default")))
 
-SPLAT_EXPORT int splat_abi() { return 1; }
+SPLAT_EXPORT int splat_abi() { return 2; }
 SPLAT_EXPORT const char* splat_kernels() { return kernels().name; }
 SPLAT_EXPORT int splat_select_kernels(const char* name) { return select_kernels(name) ? 1 : 0; }
 SPLAT_EXPORT int splat_threads() { return threads(); }
@@ -43,11 +43,11 @@ SPLAT_EXPORT void splat_free(Context* ctx) { delete ctx; }
 // camera_from_world: [3, 4] or the first three rows of [4, 4]; intrinsics: fx, fy, cx, cy.
 SPLAT_EXPORT int splat_forward(Context* ctx, int64_t count, const float* means, const float* quats,
                                const float* scales, const float* opacities, const float* sh, int sh_stride,
-                               int sh_degree, const float* camera_from_world, const float* intrinsics, int width,
+                               int sh_degree, int raw, const float* camera_from_world, const float* intrinsics, int width,
                                int height, const float* background, float near_plane, float eps2d, float* image,
                                float* alpha, float* depth) {
   return guarded([&] {
-    ctx->gaussians = {count, sh_stride, sh_degree, means, quats, scales, opacities, sh};
+    ctx->gaussians = {count, sh_stride, sh_degree, means, quats, scales, opacities, sh, raw != 0};
     Camera& c = ctx->camera;
     for (int r = 0; r < 3; r++) {
       for (int k = 0; k < 3; k++) c.R[3 * r + k] = camera_from_world[4 * r + k];
@@ -65,13 +65,19 @@ SPLAT_EXPORT int splat_backward(Context* ctx, const float* v_image, const float*
                                 float* v_means, float* v_quats, float* v_scales, float* v_opacities, float* v_sh,
                                 float* v_means2d, float* v_pose) {
   return guarded([&] {
-    backward(*ctx, {v_image, v_alpha, v_depth}, {v_means, v_quats, v_scales, v_opacities, v_sh, v_means2d}, v_pose);
+    const ParameterGradients out = {v_means, v_quats, v_scales, v_opacities, v_sh, v_means2d};
+    backward(*ctx, {v_image, v_alpha, v_depth}, &out, nullptr, v_pose);
   });
+}
+
+// Backward and optimiser in one: moves the parameters that the forward pass was given (raw ones).
+SPLAT_EXPORT int splat_backward_adam(Context* ctx, const float* v_image, const AdamStep* adam, float* v_pose) {
+  return guarded([&] { backward(*ctx, {v_image, nullptr, nullptr}, nullptr, adam, v_pose); });
 }
 
 // Which Gaussians touched a tile in the last forward pass: visible[i] = 0 or 1.
 SPLAT_EXPORT void splat_visible(const Context* ctx, uint8_t* visible) {
-  for (int64_t i = 0; i < ctx->gaussians.count; i++) visible[i] = ctx->slot_count[i] > 0;
+  for (int64_t i = 0; i < ctx->gaussians.count; i++) visible[i] = ctx->slots[i].count > 0;
 }
 
 // visible Gaussians, pairs, pixel slots blended, bytes held, then the milliseconds of the six stages.
@@ -79,18 +85,14 @@ SPLAT_EXPORT void splat_statistics(const Context* ctx, double* out) {
   out[0] = static_cast<double>(ctx->visible);
   out[1] = static_cast<double>(ctx->pairs);
   out[2] = static_cast<double>(ctx->evaluated);
-  out[3] = static_cast<double>(ctx->splats.bytes() + ctx->keys.bytes() + ctx->keys_spare.bytes() +
-                               ctx->slot_begin.bytes() + ctx->slot_count.bytes() + ctx->histogram.bytes() +
-                               ctx->tile_begin.bytes() + ctx->tile_used.bytes() + ctx->pair_list.bytes() +
-                               ctx->transmittance.bytes() + ctx->blended.bytes() + ctx->pair_grads.bytes() +
-                               ctx->pose_grads.bytes());
+  out[3] = static_cast<double>(bytes_held(*ctx));
   for (int k = 0; k < 6; k++) out[4 + k] = ctx->milliseconds[k];
 }
 
-// scratch: 8 * height * width * 3 floats; out: loss, mean SSIM.
+// out: loss, mean SSIM. The gradient may be null.
 SPLAT_EXPORT int splat_l1_ssim(const float* image, const float* target, int height, int width, float lambda,
-                               float* gradient, float* scratch, double* out) {
-  return guarded([&] { l1_ssim({image, target, gradient, scratch, nullptr, height, width, lambda}, out); });
+                               float* gradient, double* out) {
+  return guarded([&] { l1_ssim({image, target, gradient, height, width, lambda}, out); });
 }
 
 }  // extern "C"

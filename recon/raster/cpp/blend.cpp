@@ -1,210 +1,309 @@
 // Front-to-back blending of the splats of one tile, forward and backward.
 //
-// A tile is 16 x 16 pixels, cut into blocks of kLanes pixels (8 x 1, or 8 x 2 with 16 lanes). For every
-// splat a bit mask tells which blocks its ellipse alpha >= 1/255 can touch and which still have pixels
-// that are not opaque; only those are evaluated. A finished pixel carries the sign bit in its
-// transmittance.
+// A tile is 16 x 16 pixels, cut into blocks of kLanes pixels (4 x 4 with 16 lanes, 4 x 2 with 8). Forward
+// goes block by block: splats are taken in batches, lanes over splats find which blocks the ellipse
+// alpha >= 1/255 touches, every block gets the short list of its own splats and keeps its pixels in
+// registers while it runs through the list. A finished pixel carries the sign bit in its transmittance.
 //
-// Backward walks front to back again and keeps, per pixel, the transmittance and what is still to come
-// of <dL/dcolour, colour>; so no ids need to be stored and masks are those of the forward pass. The
-// gradient of a (splat, tile) pair goes to a slot of its own: no atomics, no dependence on threads.
+// Backward goes splat by splat, over the blocks the forward pass has noted, so that a splat's gradient is
+// summed over lanes once per tile. It walks front to back again and keeps, per pixel, the transmittance
+// and what is still to come of <dL/dcolour, colour>; so no ids need to be stored. The gradient of a
+// (splat, tile) pair goes to a slot of its own: no atomics, no dependence on threads.
+#include <type_traits>
+
 #include "core.h"
 #include "simd.h"
+
+// Keeps the compiler from turning the branch it stands in into arithmetic.
+#define KEEP_BRANCH asm volatile("")
 
 namespace splat {
 namespace SPLAT_ISA {
 namespace {
 
-constexpr int kBlockWidth = 8, kBlockHeight = kLanes / kBlockWidth;
-constexpr int kBlockColumns = kTile / kBlockWidth, kBlocks = kTilePixels / kLanes;
-constexpr uint32_t kBlockRows = kBlockHeight == 1 ? 0xffffffffu : 0x55555555u;  // first row of each block
+constexpr int kBlockWidth = 4, kBlockHeight = kLanes / kBlockWidth;
+constexpr int kColumns = kTile / kBlockWidth, kBands = kTile / kBlockHeight, kBlocks = kColumns * kBands;
+constexpr uint32_t kAllBlocks = kBlocks == 32 ? 0xffffffffu : (1u << (kBlocks & 31)) - 1;
+constexpr int kBatch = 128;  // splats prepared at a time; positions in a batch fit in a byte
+static_assert(kBatch <= 256 && kBatch % kLanes == 0, "lists hold bytes");
 
-// A block is named by the bit of its first pixel row: column * 16 + row.
-SPLAT_INLINE int block_index(int bit) { return bit / kBlockHeight; }
+// Offset of pixel (lane) of block i from the tile's first pixel.
+SPLAT_INLINE int pixel_x(int i, int lane) { return i % kColumns * kBlockWidth + lane % kBlockWidth; }
+SPLAT_INLINE int pixel_y(int i, int lane) { return i / kColumns * kBlockHeight + lane / kBlockWidth; }
 
-constexpr float kLaneX[16] = {0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7};
-constexpr float kLaneY[16] = {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1};
-constexpr float kRow[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-
-// Blocks that the ellipse of `s` can touch; (left, top) is the centre of the tile's first pixel.
-SPLAT_INLINE uint32_t touched_blocks(const Splat& s, float left, float top) {
-  const float inv_2a = 0.5f / s.a, x = s.x - left;
-  uint32_t mask = 0;
-  for (int first = 0; first < kTile; first += kLanes) {
-    const vf dy = load(kRow + first) + (top - s.y);
-    const vf root = 4 * s.a * s.reach - s.discriminant * dy * dy;
-    const vf half = vsqrt(choose(gt(root, vf{}), root, vf{})) * inv_2a + 1e-3f, middle = x - s.b * inv_2a * dy;
-    const vmask inside = ge(root, vf{});
-    const vf low = middle - half, high = middle + half;
-    for (int column = 0; column < kBlockColumns; column++) {
-      const vmask hit = inside & ge(high, splat1(column * kBlockWidth)) &
-                        ge(splat1(column * kBlockWidth + kBlockWidth - 1), low);
-      mask |= bits(hit) << (column * kTile + first);
+struct Tile {
+  int x0, y0, columns, rows;  // first pixel; pixels inside the image
+  float left, top;            // centre of the first pixel
+  uint32_t blocks;            // with at least one pixel inside the image
+  vf column_x[kColumns], band_y[kBands];  // pixel centres
+  Tile(const Camera& c, int64_t tile) {
+    x0 = static_cast<int>(tile % c.tiles_x) * kTile, y0 = static_cast<int>(tile / c.tiles_x) * kTile;
+    columns = mini(kTile, c.width - x0), rows = mini(kTile, c.height - y0);
+    left = x0 + 0.5f, top = y0 + 0.5f;
+    blocks = 0;
+    for (int i = 0; i < kBlocks; i++)
+      if (pixel_x(i, 0) < columns && pixel_y(i, 0) < rows) blocks |= 1u << i;
+    for (int lane = 0; lane < kLanes; lane++) {
+      for (int column = 0; column < kColumns; column++) column_x[column][lane] = left + pixel_x(column, lane);
+      for (int band = 0; band < kBands; band++) band_y[band][lane] = top + pixel_y(band * kColumns, lane);
     }
   }
-  return kBlockHeight == 1 ? mask : (mask | mask >> 1) & kBlockRows;
-}
-
-// Blocks with at least one pixel inside the image.
-SPLAT_INLINE uint32_t blocks_in_image(const Camera& c, int tile_x, int tile_y) {
-  uint32_t mask = 0;
-  for (int column = 0; column < kBlockColumns; column++)
-    for (int row = 0; row < kTile; row += kBlockHeight)
-      if (tile_x * kTile + column * kBlockWidth < c.width && tile_y * kTile + row < c.height)
-        mask |= 1u << (column * kTile + row);
-  return mask;
-}
-
-// Calls f(lane, pixel index) for the lanes of a block that lie inside the image.
-template <class F>
-SPLAT_INLINE void for_pixels(const Camera& c, int tile_x, int tile_y, int bit, F f) {
-  const int x0 = tile_x * kTile + bit / kTile * kBlockWidth, y0 = tile_y * kTile + bit % kTile;
-  const int columns = mini(kBlockWidth, c.width - x0), rows = mini(kBlockHeight, c.height - y0);
-  for (int row = 0; row < rows; row++)
-    for (int column = 0; column < columns; column++)
-      f(row * kBlockWidth + column, static_cast<int64_t>(y0 + row) * c.width + x0 + column);
-}
-
-// Position of a block's lanes relative to the splat, and log2(alpha) there.
-struct Offsets {
-  vf dx, dy, log2_alpha;
-};
-SPLAT_INLINE Offsets offsets(const Splat& s, int bit, float left, float top) {
-  Offsets o;
-  o.dx = load(kLaneX) + (left - s.x + (bit / kTile) * kBlockWidth);
-  const float dy = top - s.y + bit % kTile;
-  if (kBlockHeight == 1) {
-    o.dy = splat1(dy);
-    o.log2_alpha = (s.log2_opacity - s.c * dy * dy) - o.dx * (s.a * o.dx + s.b * dy);
-  } else {
-    o.dy = load(kLaneY) + dy;
-    o.log2_alpha = s.log2_opacity - o.dx * (s.a * o.dx + s.b * o.dy) - s.c * o.dy * o.dy;
+  vf x(int i) const { return column_x[i % kColumns]; }
+  vf y(int i) const { return band_y[i / kColumns]; }
+  // Calls f(block, lane, index of the pixel in the image).
+  template <class F>
+  SPLAT_INLINE_MEMBER void for_pixels(const Camera& c, F f) const {
+    for (int y = 0; y < rows; y++)
+      for (int x = 0; x < columns; x++)
+        f(y / kBlockHeight * kColumns + x / kBlockWidth, y % kBlockHeight * kBlockWidth + x % kBlockWidth,
+          static_cast<int64_t>(y0 + y) * c.width + x0 + x);
   }
-  return o;
+};
+
+// For every byte, the positions of its set bits, packed to the front, and how many they are.
+struct Packing {
+  uint64_t positions[256];
+  uint8_t count[256];
+  constexpr Packing() : positions(), count() {
+    for (int byte = 0; byte < 256; byte++)
+      for (int bit = 0; bit < 8; bit++)
+        if (byte >> bit & 1) positions[byte] |= static_cast<uint64_t>(bit) << (8 * count[byte]++);
+  }
+};
+constexpr Packing kPacking;
+
+// Splats of a tile, made ready for blending.
+struct Batch {
+  alignas(64) Splat splats[kBatch];
+  alignas(64) float x[kBatch], y[kBatch];       // relative to the tile's first pixel
+  alignas(64) float a[kBatch], half_b[kBatch], c[kBatch];
+  alignas(64) float reach[kBatch], discriminant[kBatch], half_height[kBatch];
+  alignas(64) uint32_t touched[kBatch];         // bit i: block i
+  uint8_t list[kBlocks][kBatch + 8];            // per block: its splats, in order
+  int length[kBlocks];
+
+  void read(const Context& ctx, const Pair* pairs, int count, const Tile& tile) {
+    for (int j = 0; j < count; j++) {
+      __builtin_prefetch(&ctx.splats[pairs[j + 8].splat]);  // the pair list is padded
+      const Splat& s = splats[j] = ctx.splats[pairs[j].splat];
+      x[j] = s.x - tile.left, y[j] = s.y - tile.top;
+      a[j] = s.a, half_b[j] = s.half_b, c[j] = s.c;
+      reach[j] = s.reach, discriminant[j] = s.discriminant, half_height[j] = s.half_height;
+    }
+    for (int j = count; j % kLanes; j++) {
+      x[j] = y[j] = half_b[j] = 0, a[j] = c[j] = reach[j] = discriminant[j] = 1;
+      half_height[j] = -1e30f;  // touches nothing
+    }
+  }
+
+  // Which blocks does each splat's ellipse touch? Within a band of rows its extent in x is at the band's
+  // ends or, if inside, where the ellipse is widest.
+  void find_blocks(int count, uint32_t alive) {
+    memset(length, 0, sizeof length);
+    for (int first = 0; first < count; first += kLanes) {
+      const vf X = load(x + first), Y = load(y + first), B = 2 * load(half_b + first), D = load(discriminant + first);
+      const vf A = load(a + first), R = load(reach + first), half = load(half_height + first) + 1e-3f;
+      const vf inv_2a = 0.5f / A, far = 4 * A * R, widest = B * vsqrt(R / (load(c + first) * D));
+      vi blocks{};
+      for (int band = 0; band < kBands; band++) {
+        if (!(alive >> (band * kColumns) & ((1u << kColumns) - 1))) continue;
+        const vf low = vmax(static_cast<float>(band * kBlockHeight) - Y, -half);
+        const vf high = vmin(static_cast<float>(band * kBlockHeight + kBlockHeight - 1) - Y, half);
+        const vf right_dy = vmin(vmax(-widest, low), high), left_dy = vmin(vmax(widest, low), high);
+        const vf right_root = vsqrt(vmax(far - D * right_dy * right_dy, vf{}));
+        const vf left_root = vsqrt(vmax(far - D * left_dy * left_dy, vf{}));
+        const vf right = X + (right_root - B * right_dy) * inv_2a, left = X - (left_root + B * left_dy) * inv_2a;
+        const vf slack = 1e-3f + 1e-6f * (right - left), end = right + slack, begin = left - slack;
+        const vmask inside = ge(high, low);
+        for (int column = 0; column < kColumns; column++) {
+          const int i = band * kColumns + column;
+          const vmask hit = inside & ge(end, splat1(column * kBlockWidth)) &
+                            ge(splat1(column * kBlockWidth + kBlockWidth - 1), begin);
+          blocks = with_bit(blocks, hit, static_cast<int>(1u << i));
+          append(i, bits(hit), first);
+        }
+      }
+      memcpy(touched + first, &blocks, sizeof blocks);
+    }
+  }
+
+ private:
+  SPLAT_INLINE_MEMBER void append(int i, unsigned hits, int first) {
+    for (int part = 0; part < kLanes; part += 8, hits >>= 8) {
+      const uint64_t places = kPacking.positions[hits & 255] + 0x0101010101010101u * (first + part);
+      memcpy(list[i] + length[i], &places, 8);
+      length[i] += kPacking.count[hits & 255];
+    }
+  }
+};
+
+// e = conic * (dx, dy) at a block's pixels, and log2(alpha) = log2(opacity) - e . (dx, dy) there.
+struct Falloff {
+  vf ex, ey, log2_alpha;
+};
+SPLAT_INLINE Falloff falloff(const Splat& s, vf x, vf y) {
+  const vf dx = x - s.x, dy = y - s.y;
+  Falloff f;
+  f.ex = s.a * dx + s.half_b * dy, f.ey = s.half_b * dx + s.c * dy;
+  f.log2_alpha = (s.log2_opacity - f.ex * dx) - f.ey * dy;
+  return f;
+}
+
+SPLAT_INLINE bool all_finished(vf T) { return sign_bits(T) == (1u << kLanes) - 1; }
+
+// Blends the listed splats over one block; returns how many were looked at.
+template <int kChannels>
+SPLAT_INLINE int blend_block(const Splat* splats, const uint8_t* list, int length, vf x, vf y, vf& T_in_out, vf* sum_in_out) {
+  vf T = T_in_out, sum[kChannels];
+  for (int ch = 0; ch < kChannels; ch++) sum[ch] = sum_in_out[ch];
+  int j = 0;
+  while (j < length) {
+    const Splat& s = splats[list[j++]];
+    const vf log2_alpha = falloff(s, x, y).log2_alpha;
+    const vmask hit = ge(log2_alpha, splat1(kLog2MinAlpha));
+    const vf weight = vmin(exp2_fast(log2_alpha), splat1(kMaxAlpha)) * T, next = T - weight;
+    const vmask ok = hit & gt(next, splat1(kMinTransmittance));
+    const vf w = keep(ok, weight);
+    for (int ch = 0; ch < kChannels; ch++) sum[ch] += w * s.colour[ch];
+    T = choose(ok, next, negative_where(hit, T));
+    if (all_finished(T)) break;
+  }
+  T_in_out = T;
+  for (int ch = 0; ch < kChannels; ch++) sum_in_out[ch] = sum[ch];
+  return j;
 }
 
 template <int kChannels>
-void blend_tile(Context& ctx, int64_t tile, float* image, float* alpha, float* depth, int64_t* evaluated) {
-  const Camera& cam = ctx.camera;
-  const int tile_x = static_cast<int>(tile % cam.tiles_x), tile_y = static_cast<int>(tile / cam.tiles_x);
-  const float left = tile_x * kTile + 0.5f, top = tile_y * kTile + 0.5f;
-  vf T[kBlocks], sum[kBlocks][kChannels];
+void blend_tile(Context& ctx, int64_t index, float* image, float* alpha, float* depth, int64_t* evaluated) {
+  const Tile tile(ctx.camera, index);
+  vf* T = reinterpret_cast<vf*>(ctx.transmittance.data() + index * kTilePixels);
+  vf* sum = reinterpret_cast<vf*>(ctx.blended.data() + index * kTilePixels * 4);
   for (int i = 0; i < kBlocks; i++) {
     T[i] = splat1(1.0f);
-    for (int ch = 0; ch < kChannels; ch++) sum[i][ch] = vf{};
+    for (int ch = 0; ch < 4; ch++) sum[4 * i + ch] = vf{};
   }
-  uint32_t alive = blocks_in_image(cam, tile_x, tile_y);
-  const int64_t begin = ctx.tile_begin[tile], end = ctx.tile_begin[tile + 1];
-  int64_t k = begin, blocks = 0;
-  for (; k < end && alive; k++) {
-    if (k + 8 < end) __builtin_prefetch(&ctx.splats[ctx.pair_list[k + 8].splat]);
-    const Splat& s = ctx.splats[ctx.pair_list[k].splat];
-    uint32_t todo = touched_blocks(s, left, top) & alive;
-    blocks += __builtin_popcount(todo);
-    for (; todo; todo &= todo - 1) {
-      const int bit = __builtin_ctz(todo), i = block_index(bit);
-      const vf log2_alpha = offsets(s, bit, left, top).log2_alpha, t = T[i];
-      const vmask hit = ge(log2_alpha, splat1(kLog2MinAlpha));
-      const vf weight = vmin(exp2_fast(log2_alpha), splat1(kMaxAlpha)) * t, next = t - weight;
-      const vmask ok = hit & gt(next, splat1(kMinTransmittance));
-      const vf w = keep(ok, weight);
-      for (int ch = 0; ch < kChannels; ch++) sum[i][ch] += w * s.colour[ch];
-      const vf after = choose(ok, next, choose(hit, negative(t), t));
-      T[i] = after;
-      alive &= ~(static_cast<uint32_t>(sign_bits(after) == (1u << kLanes) - 1) << bit);
+  Batch batch;
+  uint32_t alive = tile.blocks;
+  int64_t k = ctx.tile_begin[index], blocks = 0;
+  const int64_t end = ctx.tile_begin[index + 1];
+  while (k < end && alive) {
+    const int count = static_cast<int>(end - k < kBatch ? end - k : kBatch);
+    batch.read(ctx, ctx.pair_list.data() + k, count, tile);
+    batch.find_blocks(count, alive);
+    for (int j = 0; j < count; j++) ctx.pair_blocks[k + j] = batch.touched[j] & alive;
+    for (uint32_t todo = alive; todo; todo &= todo - 1) {
+      const int i = __builtin_ctz(todo);
+      blocks += blend_block<kChannels>(batch.splats, batch.list[i], batch.length[i], tile.x(i), tile.y(i), T[i],
+                                       sum + 4 * i);
+      alive &= ~(static_cast<uint32_t>(all_finished(T[i])) << i);
     }
+    k += count;
   }
-  ctx.tile_used[tile] = k;
+  ctx.tile_used[index] = k;
   *evaluated += blocks * kLanes;
+  for (int i = 0; i < kBlocks; i++) T[i] = absolute(T[i]);
+  const float *t = ctx.transmittance.data() + index * kTilePixels, *c = ctx.blended.data() + index * kTilePixels * 4;
+  tile.for_pixels(ctx.camera, [&](int i, int lane, int64_t pixel) {
+    const float rest = t[i * kLanes + lane];
+    for (int ch = 0; ch < 3; ch++)
+      image[3 * pixel + ch] = c[(4 * i + ch) * kLanes + lane] + rest * ctx.background[ch];
+    if (kChannels == 4) depth[pixel] = c[(4 * i + 3) * kLanes + lane];
+    alpha[pixel] = 1.0f - rest;
+  });
+}
 
-  vf* T_out = reinterpret_cast<vf*>(ctx.transmittance.data() + tile * kTilePixels);
-  vf* sum_out = reinterpret_cast<vf*>(ctx.blended.data() + tile * kTilePixels * 4);
-  for (uint32_t rest = blocks_in_image(cam, tile_x, tile_y); rest; rest &= rest - 1) {
-    const int bit = __builtin_ctz(rest), i = block_index(bit);
-    const vf t = absolute(T[i]);
-    T_out[i] = t;
-    for (int ch = 0; ch < kChannels; ch++) sum_out[i * 4 + ch] = sum[i][ch];
-    for_pixels(cam, tile_x, tile_y, bit, [&](int lane, int64_t pixel) {
-      for (int ch = 0; ch < 3; ch++) image[3 * pixel + ch] = sum[i][ch][lane] + t[lane] * ctx.background[ch];
-      if (kChannels == 4) depth[pixel] = sum[i][3][lane];
-      alpha[pixel] = 1.0f - t[lane];
-    });
+// State of a block's pixels in the backward pass.
+template <int kChannels>
+struct BlockState {
+  vf T, rest;                // transmittance; what is still to come of <v, colour>
+  vf v[kChannels + 1];       // dL/d(blended channel), the last one for alpha
+};
+
+// Moments of e, weighted with dL/dlog2(alpha): dsigma/dmean = -2 e and dsigma/dcov = -2 e e^T, in log2 units.
+// Moments of (dx, dy) would have to be multiplied by the conic afterwards, which cancels for needles.
+struct PairSums {
+  vf g{}, x{}, y{}, xx{}, xy{}, yy{}, channel[4] = {};
+};
+
+// One splat over one block. kClamps: its alpha may reach kMaxAlpha.
+template <int kChannels, bool kClamps>
+SPLAT_INLINE vf blend_block_backward(const Splat& s, vf x, vf y, BlockState<kChannels>& b, PairSums& sums) {
+  const Falloff f = falloff(s, x, y);
+  const vf t = b.T;
+  const vmask hit = ge(f.log2_alpha, splat1(kLog2MinAlpha));
+  const vf raw = exp2_fast(f.log2_alpha), a = kClamps ? vmin(raw, splat1(kMaxAlpha)) : raw, weight = a * t, next = t - weight;
+  const vmask ok = hit & gt(next, splat1(kMinTransmittance));
+  const vf w = keep(ok, weight);
+  vf dot = b.v[kChannels];
+  for (int ch = 0; ch < kChannels; ch++) {
+    dot += b.v[ch] * s.colour[ch];
+    sums.channel[ch] += w * b.v[ch];
   }
+  const vf rest = b.rest - w * dot;
+  b.rest = rest;
+  const vf v_a = t * dot - rest * reciprocal(1.0f - a);
+  const vf g = keep(kClamps ? ok & ge(splat1(kMaxAlpha), raw) : ok, raw * v_a);
+  const vf mx = g * f.ex, my = g * f.ey;
+  sums.g += g, sums.x += mx, sums.y += my;
+  sums.xx += mx * f.ex, sums.xy += mx * f.ey, sums.yy += my * f.ey;
+  return b.T = negative_where(without(hit, ok), t - w);
 }
 
 template <int kChannels>
-void blend_tile_backward(Context& ctx, int64_t tile, const Gradients& v) {
-  const Camera& cam = ctx.camera;
-  const int tile_x = static_cast<int>(tile % cam.tiles_x), tile_y = static_cast<int>(tile / cam.tiles_x);
-  const float left = tile_x * kTile + 0.5f, top = tile_y * kTile + 0.5f;
-  struct Block {
-    vf T, rest;                // transmittance; what is still to come of <v, colour>
-    vf v[kChannels + 1];       // dL/d(blended channel), the last one for alpha
-  };
-  Block blocks[kBlocks];
-  uint32_t alive = blocks_in_image(cam, tile_x, tile_y);
-  const vf* T_final = reinterpret_cast<const vf*>(ctx.transmittance.data() + tile * kTilePixels);
-  const vf* sums = reinterpret_cast<const vf*>(ctx.blended.data() + tile * kTilePixels * 4);
-  for (uint32_t rest = alive; rest; rest &= rest - 1) {
-    const int bit = __builtin_ctz(rest), i = block_index(bit);
-    Block& b = blocks[i];
-    b.T = splat1(-1.0f);       // lanes outside the image stay finished
-    for (int ch = 0; ch <= kChannels; ch++) b.v[ch] = vf{};
-    for_pixels(cam, tile_x, tile_y, bit, [&](int lane, int64_t pixel) {
-      b.T[lane] = 1.0f;
-      float v_alpha = v.alpha ? v.alpha[pixel] : 0.0f;
-      for (int ch = 0; ch < 3; ch++) {
-        const float v_ch = v.image ? v.image[3 * pixel + ch] : 0.0f;
-        b.v[ch][lane] = v_ch;
-        v_alpha -= v_ch * ctx.background[ch];
-      }
-      if (kChannels == 4) b.v[3][lane] = v.depth[pixel];
-      b.v[kChannels][lane] = v_alpha;
-    });
+void blend_tile_backward(Context& ctx, int64_t index, const Gradients& v) {
+  const Tile tile(ctx.camera, index);
+  BlockState<kChannels> blocks[kBlocks];
+  for (int i = 0; i < kBlocks; i++) {
+    blocks[i].T = splat1(-1.0f);  // pixels outside the image stay finished
+    for (int ch = 0; ch <= kChannels; ch++) blocks[i].v[ch] = vf{};
+  }
+  tile.for_pixels(ctx.camera, [&](int i, int lane, int64_t pixel) {
+    float* block = reinterpret_cast<float*>(blocks + i) + lane;
+    block[0] = 1.0f;
+    float v_alpha = v.alpha ? v.alpha[pixel] : 0.0f;
+    for (int ch = 0; ch < 3; ch++) {
+      const float v_ch = v.image ? v.image[3 * pixel + ch] : 0.0f;
+      block[(2 + ch) * kLanes] = v_ch;
+      v_alpha -= v_ch * ctx.background[ch];
+    }
+    if (kChannels == 4) block[5 * kLanes] = v.depth[pixel];
+    block[(2 + kChannels) * kLanes] = v_alpha;
+  });
+  const vf* T_final = reinterpret_cast<const vf*>(ctx.transmittance.data() + index * kTilePixels);
+  const vf* sums = reinterpret_cast<const vf*>(ctx.blended.data() + index * kTilePixels * 4);
+  for (int i = 0; i < kBlocks; i++) {
+    BlockState<kChannels>& b = blocks[i];
     b.rest = b.v[kChannels] * (1.0f - T_final[i]);
     for (int ch = 0; ch < kChannels; ch++) b.rest += b.v[ch] * sums[i * 4 + ch];
   }
 
-  const int64_t begin = ctx.tile_begin[tile], used = ctx.tile_used[tile], end = ctx.tile_begin[tile + 1];
+  uint32_t alive = tile.blocks;
+  const int64_t begin = ctx.tile_begin[index], used = ctx.tile_used[index], end = ctx.tile_begin[index + 1];
   for (int64_t k = begin; k < used; k++) {
-    if (k + 8 < used) {
-      __builtin_prefetch(&ctx.splats[ctx.pair_list[k + 8].splat]);
-      __builtin_prefetch(&ctx.pair_grads[static_cast<size_t>(ctx.pair_list[k + 8].slot) * kPairGrads], 1);
-    }
+    __builtin_prefetch(&ctx.splats[ctx.pair_list[k + 8].splat]);  // the pair list is padded
+    __builtin_prefetch(&ctx.pair_grads[static_cast<size_t>(ctx.pair_list[k + 8].slot) * kPairGrads], 1);
     const Splat& s = ctx.splats[ctx.pair_list[k].splat];
-    // Moments of e = conic * (dx, dy): dsigma/dmean = -e and dsigma/dcov = -e e^T / 2. Moments of (dx, dy)
-    // would have to be multiplied by the conic afterwards, which cancels for needles.
-    vf g{}, gx{}, gy{}, gxx{}, gxy{}, gyy{}, g_channel[4] = {};
-    for (uint32_t todo = touched_blocks(s, left, top) & alive; todo; todo &= todo - 1) {
-      const int bit = __builtin_ctz(todo);
-      Block& b = blocks[block_index(bit)];
-      const Offsets o = offsets(s, bit, left, top);
-      const vf t = b.T;
-      const vmask hit = ge(o.log2_alpha, splat1(kLog2MinAlpha));
-      const vf raw = exp2_fast(o.log2_alpha), a = vmin(raw, splat1(kMaxAlpha)), weight = a * t, next = t - weight;
-      const vmask ok = hit & gt(next, splat1(kMinTransmittance));
-      const vf w = keep(ok, weight);
-      vf dot = b.v[kChannels];
-      for (int ch = 0; ch < kChannels; ch++) {
-        dot += b.v[ch] * s.colour[ch];
-        g_channel[ch] += w * b.v[ch];
+    PairSums sums;
+    auto each_block = [&](auto clamps) {
+      for (uint32_t todo = ctx.pair_blocks[k] & alive; todo; todo &= todo - 1) {
+        const int i = __builtin_ctz(todo);
+        const vf T = blend_block_backward<kChannels, clamps.value>(s, tile.x(i), tile.y(i), blocks[i], sums);
+        // A branch, not arithmetic: the next splat's blocks must not wait for this one's transmittance.
+        if (__builtin_expect(all_finished(T), 0)) {
+          alive &= ~(1u << i);
+          KEEP_BRANCH;
+        }
       }
-      const vf rest = b.rest - w * dot;
-      b.rest = rest;
-      const vf v_a = t * dot - rest * reciprocal(1.0f - a);
-      const vf minus_v_sigma = keep(ok & ge(splat1(kMaxAlpha), raw), raw * v_a);
-      const vf ex = 2 * s.a * o.dx + s.b * o.dy, ey = s.b * o.dx + 2 * s.c * o.dy;
-      const vf mx = minus_v_sigma * ex, my = minus_v_sigma * ey;
-      g += minus_v_sigma, gx += mx, gy += my;
-      gxx += mx * ex, gxy += mx * ey, gyy += my * ey;
-      const vf after = choose(ok, next, choose(hit, negative(t), t));
-      b.T = after;
-      alive &= ~(static_cast<uint32_t>(sign_bits(after) == (1u << kLanes) - 1) << bit);
-    }
+    };
+    if (__builtin_expect(s.opacity > kMaxAlpha, 0))
+      each_block(std::true_type());
+    else
+      each_block(std::false_type());
     float* slot = ctx.pair_grads.data() + static_cast<size_t>(ctx.pair_list[k].slot) * kPairGrads;
-    sum_lanes(g, gx, gy, gxx, slot);
-    sum_lanes(gxy, gyy, g_channel[0], g_channel[1], slot + 4);
-    sum_lanes(g_channel[2], g_channel[3], vf{}, vf{}, slot + 8);
+    sum_lanes(sums.g, sums.x, sums.y, sums.xx, slot);
+    sum_lanes(sums.xy, sums.yy, sums.channel[0], sums.channel[1], slot + 4);
+    slot[8] = sum_lanes(sums.channel[2]);
+    slot[9] = kChannels == 4 ? sum_lanes(sums.channel[3]) : 0.0f;
   }
   for (int64_t k = used; k < end; k++)
     memset(ctx.pair_grads.data() + static_cast<size_t>(ctx.pair_list[k].slot) * kPairGrads, 0,

@@ -8,15 +8,14 @@ namespace splat {
 #define SPLAT_DECLARE(isa)                                                       \
   namespace isa {                                                                \
   extern const decltype(Kernels::project) project_kernel;                        \
-  extern const decltype(Kernels::tiles) tiles_kernel;                            \
   extern const decltype(Kernels::blend) blend_kernel;                            \
   extern const decltype(Kernels::blend_backward) blend_backward_kernel;          \
   extern const decltype(Kernels::project_backward) project_backward_kernel;      \
-  extern const decltype(Kernels::ssim_pass) ssim_kernel;                         \
+  extern const decltype(Kernels::ssim_strip) ssim_kernel;                        \
   }
 #define SPLAT_TABLE(isa, lanes)                                                                   \
   Kernels {                                                                                       \
-    #isa, lanes, isa::project_kernel, isa::tiles_kernel, isa::blend_kernel,                       \
+    #isa, lanes, isa::project_kernel, isa::blend_kernel,                       \
         isa::blend_backward_kernel, isa::project_backward_kernel, isa::ssim_kernel                \
   }
 

@@ -10,9 +10,6 @@
 namespace splat {
 namespace {
 
-// Blocks of fixed size, not of one per thread: sums and orders then do not depend on the threads.
-constexpr int64_t kGaussiansPerBlock = 1024;
-
 class Clock {
  public:
   // Milliseconds since the last call.
@@ -27,21 +24,25 @@ class Clock {
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
-// Keys of the visible Gaussians, in index order.
+// Splats and keys of the visible Gaussians, in index order, and the tiles they touch.
 void project_all(Context& ctx) {
   const int64_t n = ctx.gaussians.count, blocks = (n + kGaussiansPerBlock - 1) / kGaussiansPerBlock;
-  ctx.splats.reserve(n), ctx.slot_begin.reserve(n), ctx.slot_count.reserve(n);
-  ctx.keys.reserve(n), ctx.keys_spare.reserve(n);
+  ctx.splats.reserve(n), ctx.slots.reserve(n), ctx.keys.reserve(n), ctx.keys_spare.reserve(n);
+  if (ctx.block_tiles.size() < static_cast<size_t>(blocks)) ctx.block_tiles.resize(blocks);
+  int64_t* pairs = ctx.block_pairs.reserve(blocks + 1);
   std::vector<int64_t> found(blocks + 1, 0);
   parallel_blocks(n, kGaussiansPerBlock, [&](int64_t begin, int64_t end, int64_t block, int) {
-    found[block + 1] = kernels().project(ctx, begin, end, ctx.keys_spare.data() + begin);
+    found[block + 1] =
+        kernels().project(ctx, begin, end, ctx.keys_spare.data() + begin, ctx.block_tiles[block], &pairs[block + 1]);
   });
-  for (int64_t b = 0; b < blocks; b++) found[b + 1] += found[b];
+  pairs[0] = 0;
+  for (int64_t b = 0; b < blocks; b++) found[b + 1] += found[b], pairs[b + 1] += pairs[b];
+  ctx.visible = found[blocks], ctx.pairs = pairs[blocks];
+  if (ctx.pairs > INT32_MAX) throw std::length_error("too many tiles touched");
   parallel(blocks, [&](int64_t b, int) {
     memcpy(ctx.keys.data() + found[b], ctx.keys_spare.data() + b * kGaussiansPerBlock,
            (found[b + 1] - found[b]) * sizeof(uint64_t));
   });
-  ctx.visible = found[blocks];
 }
 
 // Stable radix sort by the upper 32 bits (depth), 11 bits at a time.
@@ -65,43 +66,30 @@ void sort_by_depth(Context& ctx) {
   if (a != ctx.keys.data()) memcpy(ctx.keys.data(), a, ctx.visible * sizeof(uint64_t));
 }
 
-// Per tile the list of its splats in depth order: count tiles per Gaussian, give out slots, then a
-// stable counting sort of the slots by tile.
+// Per tile the list of its splats in depth order: a counting sort of the slots by tile.
 void bin_into_tiles(Context& ctx) {
   const int64_t tiles = static_cast<int64_t>(ctx.camera.tiles_x) * ctx.camera.tiles_y;
   const uint64_t* keys = ctx.keys.data();
-  auto splat_at = [&](int64_t i) { return static_cast<uint32_t>(keys[i]); };
+  auto index_at = [&](int64_t i) { return static_cast<uint32_t>(keys[i]); };
+  auto tiles_of = [&](uint32_t g) { return ctx.block_tiles[g / kGaussiansPerBlock].data() + ctx.slots[g].begin; };
   // A range of the depth order per thread and its own histogram; any cut gives the same lists.
   const int64_t parts = threads(), size = (ctx.visible + parts - 1) / parts;
-  std::vector<std::vector<uint32_t>> listed(parts);
   uint32_t* histogram = ctx.histogram.reserve(parts * tiles);
-  auto each_part = [&](auto f) {
+  auto each_part = [&](auto f) {  // f(next place per tile, Gaussian) in depth order
     parallel(parts, [&](int64_t p, int) {
       const int64_t begin = p * size, end = begin + size < ctx.visible ? begin + size : ctx.visible;
-      f(p, begin, end);
+      for (int64_t i = begin; i < end; i++) {
+        if (i + 24 < end) __builtin_prefetch(&ctx.slots[index_at(i + 24)]);
+        if (i + 12 < end) __builtin_prefetch(tiles_of(index_at(i + 12)));
+        f(histogram + p * tiles, index_at(i));
+      }
     });
   };
-  each_part([&](int64_t p, int64_t begin, int64_t end) {
-    uint32_t* count = histogram + p * tiles;
-    memset(count, 0, tiles * sizeof(uint32_t));
-    std::vector<uint32_t>& list = listed[p];
-    for (int64_t i = begin; i < end; i++) {
-      if (i + 12 < end) __builtin_prefetch(&ctx.splats[splat_at(i + 12)]);
-      const uint32_t g = splat_at(i);
-      const size_t first = list.size();
-      const Splat& s = ctx.splats[g];
-      const int64_t rows = static_cast<int64_t>(2 * s.half_height) / kTile + 2;
-      list.resize(first + (rows < ctx.camera.tiles_y ? rows : ctx.camera.tiles_y) * ctx.camera.tiles_x);
-      const int64_t n = kernels().tiles(s, ctx.camera, list.data() + first);
-      list.resize(first + n);
-      ctx.slot_begin[g] = static_cast<uint32_t>(first), ctx.slot_count[g] = static_cast<uint32_t>(n);
-      for (int64_t k = 0; k < n; k++) count[list[first + k]]++;
-    }
+  memset(histogram, 0, parts * tiles * sizeof(uint32_t));
+  each_part([&](uint32_t* count, uint32_t g) {
+    const uint32_t* list = tiles_of(g);
+    for (uint32_t k = 0; k < ctx.slots[g].count; k++) count[list[k]]++;
   });
-  std::vector<int64_t> base(parts + 1, 0);
-  for (int64_t p = 0; p < parts; p++) base[p + 1] = base[p] + static_cast<int64_t>(listed[p].size());
-  ctx.pairs = base[parts];
-  if (ctx.pairs > INT32_MAX) throw std::length_error("too many tiles touched");
   ctx.tile_begin.reserve(tiles + 1), ctx.tile_used.reserve(tiles);
   int64_t sum = 0;
   for (int64_t t = 0; t < tiles; t++) {
@@ -112,17 +100,13 @@ void bin_into_tiles(Context& ctx) {
     }
   }
   ctx.tile_begin[tiles] = sum;
-  Pair* pairs = ctx.pair_list.reserve(ctx.pairs);
-  each_part([&](int64_t p, int64_t begin, int64_t end) {
-    uint32_t* next = histogram + p * tiles;
-    const uint32_t* list = listed[p].data();
-    uint32_t slot = static_cast<uint32_t>(base[p]);
-    for (int64_t i = begin; i < end; i++) {
-      if (i + 12 < end) __builtin_prefetch(&ctx.slot_count[splat_at(i + 12)]);
-      const uint32_t g = splat_at(i), n = ctx.slot_count[g];
-      ctx.slot_begin[g] = slot;
-      for (uint32_t k = 0; k < n; k++) pairs[next[*list++]++] = {g, slot++};
-    }
+  Pair* pairs = ctx.pair_list.reserve(ctx.pairs + kPadding);
+  memset(static_cast<void*>(pairs + ctx.pairs), 0, kPadding * sizeof(Pair));
+  ctx.pair_blocks.reserve(ctx.pairs);
+  each_part([&](uint32_t* next, uint32_t g) {
+    const uint32_t* list = tiles_of(g);
+    uint32_t slot = static_cast<uint32_t>(ctx.block_pairs[g / kGaussiansPerBlock]) + ctx.slots[g].begin;
+    for (uint32_t k = 0; k < ctx.slots[g].count; k++) pairs[next[list[k]]++] = {g, slot++};
   });
 }
 
@@ -139,6 +123,13 @@ void blend_all(Context& ctx, float* image, float* alpha, float* depth) {
 
 }  // namespace
 
+void grow(Buffer<uint32_t>& buffer, size_t used, size_t wanted) {
+  if (wanted <= buffer.capacity()) return;
+  const std::vector<uint32_t> kept(buffer.data(), buffer.data() + used);
+  buffer.reserve(wanted);
+  memcpy(buffer.data(), kept.data(), used * sizeof(uint32_t));
+}
+
 void forward(Context& ctx, float* image, float* alpha, float* depth) {
   ctx.with_depth = depth != nullptr;
   ctx.camera.tiles_x = (ctx.camera.width + kTile - 1) / kTile;
@@ -154,7 +145,7 @@ void forward(Context& ctx, float* image, float* alpha, float* depth) {
   ctx.milliseconds[3] = clock.lap();
 }
 
-void backward(Context& ctx, const Gradients& v, const ParameterGradients& out, float* pose) {
+void backward(Context& ctx, const Gradients& v, const ParameterGradients* out, const AdamStep* adam, float* pose) {
   const int64_t tiles = static_cast<int64_t>(ctx.camera.tiles_x) * ctx.camera.tiles_y;
   const int64_t n = ctx.gaussians.count, blocks = (n + kGaussiansPerBlock - 1) / kGaussiansPerBlock;
   ctx.pair_grads.reserve(static_cast<size_t>(ctx.pairs) * kPairGrads);
@@ -163,7 +154,7 @@ void backward(Context& ctx, const Gradients& v, const ParameterGradients& out, f
   parallel(tiles, [&](int64_t tile, int) { kernels().blend_backward(ctx, tile, v); });
   ctx.milliseconds[4] = clock.lap();
   parallel_blocks(n, kGaussiansPerBlock, [&](int64_t begin, int64_t end, int64_t block, int) {
-    kernels().project_backward(ctx, begin, end, out, pose ? &ctx.pose_grads[block * kPoseGrads] : nullptr);
+    kernels().project_backward(ctx, begin, end, out, adam, pose ? &ctx.pose_grads[block * kPoseGrads] : nullptr);
   });
   ctx.milliseconds[5] = clock.lap();
   if (!pose) return;
@@ -182,16 +173,28 @@ void backward(Context& ctx, const Gradients& v, const ParameterGradients& out, f
   }
 }
 
-void l1_ssim(SsimJob job, double* out) {
-  const int64_t rows_per_block = 8;
-  std::vector<double> sums(2 * job.height);
-  job.sums = sums.data();
-  for (int pass = 0; pass < 3; pass++)
-    parallel_blocks(job.height, rows_per_block, [&](int64_t begin, int64_t end, int64_t, int) {
-      for (int64_t row = begin; row < end; row++) kernels().ssim_pass(pass, job, row);
-    });
+size_t bytes_held(const Context& c) {
+  size_t tiles = 0;
+  for (const auto& block : c.block_tiles) tiles += block.bytes();
+  return tiles + c.splats.bytes() + c.keys.bytes() + c.keys_spare.bytes() + c.slots.bytes() + c.block_pairs.bytes() +
+         c.histogram.bytes() + c.tile_begin.bytes() + c.tile_used.bytes() + c.pair_list.bytes() +
+         c.pair_blocks.bytes() + c.transmittance.bytes() + c.blended.bytes() + c.pair_grads.bytes() +
+         c.pose_grads.bytes();
+}
+
+void l1_ssim(const SsimJob& job, double* out) {
+  // Fixed pieces, not one per thread: the sums then do not depend on the threads.
+  const int64_t floats = job.width * 3, strips = (floats + kSsimStrip - 1) / kSsimStrip;
+  const int64_t rows = 64, bands = (job.height + rows - 1) / rows;
+  std::vector<double> sums(2 * strips * bands);
+  parallel(strips * bands, [&](int64_t piece, int) {
+    const int64_t row = piece / strips * rows, begin = piece % strips * kSsimStrip;
+    const int64_t end = row + rows < job.height ? row + rows : job.height;
+    const int64_t count = begin + kSsimStrip < floats ? kSsimStrip : floats - begin;
+    kernels().ssim_strip(job, row, end, begin, static_cast<int>(count), &sums[2 * piece]);
+  });
   double l1 = 0, ssim = 0;
-  for (int64_t row = 0; row < job.height; row++) l1 += sums[2 * row], ssim += sums[2 * row + 1];
+  for (int64_t piece = 0; piece < strips * bands; piece++) l1 += sums[2 * piece], ssim += sums[2 * piece + 1];
   const double values = 3.0 * job.width * job.height;
   out[0] = (1 - job.lambda) * l1 / values + job.lambda * (1 - ssim / values);
   out[1] = ssim / values;

@@ -7,28 +7,31 @@ namespace splat {
 namespace {
 
 // basis[0 .. (degree + 1)^2) at the unit direction (x, y, z).
-SPLAT_INLINE void sh_basis(int degree, float x, float y, float z, float* basis) {
-  basis[0] = 0.2820947917738781f;
+template <class Real>
+SPLAT_INLINE void sh_basis(int degree, Real x, Real y, Real z, Real* basis) {
+  basis[0] = Real{} + 0.2820947917738781f;
   if (degree < 1) return;
   const float k1 = 0.48860251190292f;
   basis[1] = -k1 * y, basis[2] = k1 * z, basis[3] = -k1 * x;
   if (degree < 2) return;
-  const float zz = z * z, c1 = x * x - y * y, s1 = 2 * x * y;
-  const float k4 = 0.5462742152960395f, k5 = -1.092548430592079f * z;
+  const Real zz = z * z, c1 = x * x - y * y, s1 = 2 * x * y;
+  const float k4 = 0.5462742152960395f;
+  const Real k5 = -1.092548430592079f * z;
   basis[4] = k4 * s1, basis[5] = k5 * y, basis[6] = 0.9461746957575601f * zz - 0.3153915652525201f;
   basis[7] = k5 * x, basis[8] = k4 * c1;
   if (degree < 3) return;
-  const float k9 = -0.5900435899266435f, k10 = 1.445305721320277f * z;
-  const float k11 = -2.285228997322329f * zz + 0.4570457994644658f;
+  const float k9 = -0.5900435899266435f;
+  const Real k10 = 1.445305721320277f * z, k11 = -2.285228997322329f * zz + 0.4570457994644658f;
   basis[9] = k9 * (x * s1 + y * c1), basis[10] = k10 * s1, basis[11] = k11 * y;
   basis[12] = z * (1.865881662950577f * zz - 1.119528997770346f);
   basis[13] = k11 * x, basis[14] = k10 * c1, basis[15] = k9 * (x * c1 - y * s1);
 }
 
 // Given w[k] = dL/d(basis[k]), the gradient with respect to (x, y, z), not yet tangent to the sphere.
-SPLAT_INLINE void sh_basis_backward(int degree, float x, float y, float z, const float* w, float* g) {
+template <class Real>
+SPLAT_INLINE void sh_basis_backward(int degree, Real x, Real y, Real z, const Real* w, Real* g) {
   const float k1 = 0.48860251190292f;
-  float gx = 0, gy = 0, gz = 0;
+  Real gx{}, gy{}, gz{};
   if (degree >= 1) gx = -k1 * w[3], gy = -k1 * w[1], gz = k1 * w[2];
   if (degree >= 2) {
     const float k = 1.092548430592079f, k4 = 0.5462742152960395f;
@@ -38,8 +41,8 @@ SPLAT_INLINE void sh_basis_backward(int degree, float x, float y, float z, const
   }
   if (degree >= 3) {
     const float k9 = -0.5900435899266435f, k10 = 1.445305721320277f;
-    const float xx = x * x, yy = y * y, zz = z * z;
-    const float k11 = -2.285228997322329f * zz + 0.4570457994644658f, dk11 = -2 * 2.285228997322329f * z;
+    const Real xx = x * x, yy = y * y, zz = z * z;
+    const Real k11 = -2.285228997322329f * zz + 0.4570457994644658f, dk11 = -2 * 2.285228997322329f * z;
     gx += 6 * k9 * x * y * w[9] + 2 * k10 * z * (y * w[10] + x * w[14]) + k11 * w[13];
     gx += 3 * k9 * (xx - yy) * w[15];
     gy += 3 * k9 * (xx - yy) * w[9] + 2 * k10 * z * (x * w[10] - y * w[14]) + k11 * w[11];
