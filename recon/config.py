@@ -23,6 +23,8 @@ class FitConfig:
     sh_degree: int = 3
     """Degree of the spherical harmonics, 0..3; raised from 0 during the first half."""
     seed: int = 0
+    dense: bool = True
+    """Start from points triangulated by optical flow where the camera moves enough, not from sparse ones."""
     ssim_weight: float = 0.2
     """Share of 1 - SSIM in the loss; the rest is L1."""
     opacity_weight: float = 0.01

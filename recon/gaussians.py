@@ -15,8 +15,10 @@ FAR_SHELL_DEPTH = 6.0
 """Distance of the far shell in median depths, from the middle of the cameras."""
 
 
-def gaussians_from_points(points: Points, sh_degree: int, *, opacity: float = 0.3) -> Gaussians:
-    """Round Gaussians at the points, as wide as the mean distance to three neighbours (3DGS, section 4)."""
+def gaussians_from_points(
+    points: Points, sh_degree: int, *, opacity: float = 0.3, width: float = 1.0
+) -> Gaussians:
+    """Round Gaussians, `width` times as wide as the mean distance to three neighbours (3DGS, section 4)."""
     if len(points) < 4:
         raise TrainError(
             f"found {len(points)} points to start from, expected at least 4; "
@@ -27,7 +29,7 @@ def gaussians_from_points(points: Points, sh_degree: int, *, opacity: float = 0.
     widths = np.sqrt((distances[:, 1:] ** 2).mean(1))
     widths = np.clip(widths, 1e-4, np.quantile(widths, 0.98))  # a lone point must not cover the scene
     return isotropic(
-        means, torch.tensor(widths, dtype=torch.float32), colours(points.rgb), opacity, sh_degree
+        means, torch.tensor(width * widths, dtype=torch.float32), colours(points.rgb), opacity, sh_degree
     )
 
 

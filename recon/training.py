@@ -17,11 +17,11 @@ import torch
 from recon.config import FitConfig
 from recon.events import Evaluated, Event, Listener, StageFinished, StageStarted, TrainStep, ignore
 from recon.fitting import Fit, ViewScore, fit
-from recon.gaussians import concatenate, far_shell, gaussians_from_points
 from recon.pictures import write_orbit, write_side_by_side
 from recon.raster import render
 from recon.scene import SceneFolder, hash_of, link_or_copy, remove, replacing, write_json
 from recon.splat_ply import write_splat_ply
+from recon.start import first_gaussians
 from recon.types import Cameras, Chunk, Frames, Gaussians, Points, Shot
 from recon.views import Views
 
@@ -93,16 +93,7 @@ def fit_shot(
     device: str = "cpu",
     on_event: Listener = ignore,
 ) -> Fit:
-    """First Gaussians from points and a far shell, then the training loop with its log."""
-    start = [gaussians_from_points(points, config.sh_degree)]
-    pictures = [torch.tensor(views.level(0)[i]) / 255 for i in views.train]
-    shell = far_shell(views.cameras.at(views.train), points, pictures, config.sh_degree)
-    start = concatenate([*start, shell] if shell else start)
-    if len(start) > config.budget:
-        keep = torch.randperm(len(start), generator=torch.Generator().manual_seed(config.seed))[
-            : config.budget
-        ]
-        start = start.select(keep.sort().values)
+    """The first Gaussians, then the training loop with its log."""
     folder.mkdir(parents=True, exist_ok=True)
     with TrainLog(folder / "train.jsonl") as log:
 
@@ -110,6 +101,7 @@ def fit_shot(
             log(event)
             on_event(event)
 
+        start = first_gaussians(views, points, config, on_event=tell)
         return fit(views, start, config, folder, key=key, device=device, on_event=tell)
 
 
