@@ -17,7 +17,7 @@ import torch
 from recon import schedule
 from recon.checkpoint import load_checkpoint, save_checkpoint
 from recon.config import FitConfig
-from recon.errors import TrainError
+from recon.descent import Descent, check_finite
 from recon.events import Checkpointed, Evaluated, Listener, TrainStep, ignore
 from recon.losses import l1_ssim, psnr
 from recon.optimizer import Optimizer
@@ -66,6 +66,7 @@ def fit(
     saved = load_checkpoint(path, config, key)
     optimizer = Optimizer.restored(saved, device) if saved else Optimizer(start, device)
     first_step, spent = (saved["step"], saved["seconds"]) if saved else (0, 0.0)
+    descent = Descent(config, device)
     begun = last_saved = time.perf_counter()
 
     def seconds() -> float:
@@ -78,29 +79,13 @@ def fit(
     for step in range(first_step, config.steps):
         level = schedule.pyramid_level(config, step, views.size)
         view = views.view(views.train[schedule.view_at(config, step, len(views.train))], level, device)
-        height, width = view.image.shape[:2]
-        gaussians = optimizer.gaussians
-        degree = min(schedule.sh_degree(config, step), start.sh_degree)
-        # Another background each step: dark things must become opaque, not a hole to a black nothing.
-        background = torch.rand(3, generator=schedule.generator(config, "background", step)).to(device)
-        shot = render(
-            *(gaussians, view.camera_from_world, view.K, width, height),
-            sh_degree=degree,
-            background=background,
-        )
-        loss, _ = l1_ssim(shot.image, view.image, config.ssim_weight)
-        loss = loss + config.opacity_weight * gaussians.logit_opacities.sigmoid().mean()
-        loss = loss + config.scale_weight * gaussians.log_scales.exp().mean()
-        loss.backward()
-        if not torch.isfinite(loss):
-            raise TrainError(
-                f"the loss is {loss.item()} at step {step + 1}; delete {folder} and run again, "
-                "with --seed 1 if it happens twice, and please report the clip"
-            )
-        optimizer.step(config, step)
+        loss = descent.step(optimizer, view, step)
+        check_finite(loss, step + 1, folder)
         if schedule.refines(config, step + 1):
             optimizer.refine(config, step + 1, len(start))
-        on_event(TrainStep(step + 1, config.steps, loss.item(), len(gaussians), width, height, seconds()))
+        height, width = view.image.shape[:2]
+        count = len(optimizer.gaussians)
+        on_event(TrainStep(step + 1, config.steps, loss, count, width, height, seconds()))
         if time.perf_counter() - last_saved > CHECKPOINT_SECONDS:
             checkpoint(step + 1)
             last_saved = time.perf_counter()
@@ -108,7 +93,7 @@ def fit(
     trained_seconds = seconds()
     if first_step < config.steps:
         checkpoint(config.steps)
-    result = Gaussians(**{name: t.detach() for name, t in optimizer.params.items()})
+    result = optimizer.gaussians
     scores = score(result, views, device)
     for split in ("train", "heldout"):
         part = [s for s in scores if s.split == split]

@@ -29,6 +29,13 @@ def means_lr(config: FitConfig, step: int) -> float:
     return config.means_lr * FINAL_MEANS_LR ** (step / config.steps)
 
 
+def learning_rates(config: FitConfig, step: int) -> dict[str, float]:
+    """Of every parameter at this step; "sh_rest" are the coefficients above degree 0 (a twentieth, as in
+    3DGS)."""
+    rates = {"means": means_lr(config, step), **LEARNING_RATES}
+    return {**rates, "sh_rest": rates["sh"] / 20}
+
+
 def refines(config: FitConfig, step: int) -> bool:
     """Is density control due after this step (counted from 1)?"""
     return step % REFINE_EVERY == 0 and step >= min(100, config.steps // 4) and step <= 0.85 * config.steps
@@ -47,8 +54,12 @@ def view_at(config: FitConfig, step: int, views: int) -> int:
     return int(torch.randperm(views, generator=generator(config, "views", epoch))[place])
 
 
-def generator(config: FitConfig, purpose: str, number: int) -> torch.Generator:
-    """A generator that depends on seed, purpose and number only, never on what ran before."""
+def seed_of(config: FitConfig, purpose: str, number: int) -> int:
+    """Depends on seed, purpose and number only, never on what ran before."""
     salt = {"views": 0, "refine": 1, "noise": 2, "background": 3}[purpose]
-    seed = (config.seed * 4 + salt) * 1_000_003 + number
-    return torch.Generator().manual_seed(seed)
+    return (config.seed * 4 + salt) * 1_000_003 + number
+
+
+def generator(config: FitConfig, purpose: str, number: int) -> torch.Generator:
+    """A generator with that seed."""
+    return torch.Generator().manual_seed(seed_of(config, purpose, number))

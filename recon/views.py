@@ -98,7 +98,7 @@ class Views:
         camera_from_world = np.linalg.inv(self.cameras.world_from_camera[index])
         return View(
             int(self.cameras.numbers[index]),
-            (torch.tensor(image) / 255.0).to(device),
+            torch.from_numpy(image).to(device).div(255),
             torch.tensor(camera_from_world, dtype=torch.float32, device=device),
             torch.tensor(K, dtype=torch.float32, device=device),
         )

@@ -48,6 +48,7 @@ def library() -> ctypes.CDLL:
         *(_FLOATS, c_float, c_float, _FLOATS, _FLOATS, _FLOATS),
     ]
     lib.splat_backward.argtypes = [c_void_p, *[_FLOATS] * 10]
+    lib.splat_backward_adam.argtypes = [c_void_p, _FLOATS, c_void_p, _FLOATS]
     lib.splat_visible.argtypes = [c_void_p, POINTER(c_uint8)]
     lib.splat_visible.restype = None
     lib.splat_statistics.argtypes = [c_void_p, POINTER(c_double)]

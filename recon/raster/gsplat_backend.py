@@ -57,3 +57,19 @@ def rasterize_gsplat(
     depth = rendered[0, ..., 3] if with_depth else None
     visible = (info["radii"][0].reshape(len(means), -1) > 0).all(-1)
     return image, alpha, depth, {"visible": visible}
+
+
+def fused_adam(
+    parameter: Tensor,  # [N, ...] contiguous, changed in place, as are the moments
+    gradient: Tensor,
+    first: Tensor,
+    second: Tensor,
+    visible: Tensor,  # [N] bool
+    step_size: float,
+    beta1: float,
+    beta2: float,
+) -> None:
+    """gsplat's selective Adam (of "Taming 3DGS"); bias corrections are in the step size."""
+    from gsplat.cuda._wrapper import adam
+
+    adam(parameter, gradient.contiguous(), first, second, visible, step_size, beta1, beta2, 1e-15)

@@ -14,15 +14,16 @@ from recon.views import Views
 WIDTH, HEIGHT, FOCAL = 96, 72, 90.0
 
 
-def ball(count: int = 900, seed: int = 0) -> Gaussians:
-    """Gaussians on a ball of radius 0.35 before a wall, one median depth away from the cameras."""
+def ball(count: int = 900, seed: int = 0, sh_degree: int = 0) -> Gaussians:
+    """`count` Gaussians on a ball of radius 0.35 and as many on a wall behind it, one median
+    depth away from the cameras."""
     g = torch.Generator().manual_seed(seed)
     direction = torch.nn.functional.normalize(torch.randn(count, 3, generator=g), dim=-1)
     sphere = 0.35 * direction
     wall = torch.cat([2.4 * torch.rand(count, 2, generator=g) - 1.2, torch.full((count, 1), 0.6)], 1)
     rgb = torch.cat([0.5 + 0.45 * torch.sin(6 * direction), 0.2 + 0.6 * torch.rand(count, 3, generator=g)])
     widths = torch.cat([torch.full((count,), 0.03), torch.full((count,), 0.06)])
-    return isotropic(torch.cat([sphere, wall]), widths, rgb, 0.9, 0)
+    return isotropic(torch.cat([sphere, wall]), widths, rgb, 0.9, sh_degree)
 
 
 def arc(frames: int = 17, degrees: float = 40.0) -> Cameras:
