@@ -67,7 +67,7 @@ class Views:
                     f"{path} has {image.size} pixels, its camera {(cameras.width, cameras.height)}; "
                     "run the same command with --force cameras"
                 )
-            images.append(np.asarray(image.resize(size, Image.Resampling.BOX) if factor < 1 else image))
+            images.append(np.array(image.resize(size, Image.Resampling.BOX) if factor < 1 else image))
         return cls(images, cameras, held_out_every)
 
     @property
@@ -85,7 +85,7 @@ class Views:
                 max(1, round(height / 2 ** len(self.pyramid))),
             )
             shrunk = [
-                np.asarray(Image.fromarray(i).resize(size, Image.Resampling.BOX)) for i in self.pyramid[0]
+                np.array(Image.fromarray(i).resize(size, Image.Resampling.BOX)) for i in self.pyramid[0]
             ]
             self.pyramid.append(shrunk)
         return self.pyramid[level]

@@ -88,13 +88,17 @@ SPLAT_INLINE void adam_update(const AdamStep& a, int64_t i, const float* geometr
     }
   });
   float *ps = a.parameters[4] + i * stride, *ms = a.first[4] + i * stride, *vs = a.second[4] + i * stride;
-  for (int k = 0; k < terms; k += kLanes) {
-    const int count = terms - k < kLanes ? terms - k : kLanes;
-    vf rate = splat1(a.sh_step_size[1]);
-    if (k == 0) rate[0] = rate[1] = rate[2] = a.sh_step_size[0];
-    const Moments r = adam_lanes(a, load_part(ps + k, count), load_part(ms + k, count), load_part(vs + k, count),
-                                 load_part(sh + k, count), rate);
-    store_part(ps + k, r.parameter, count), store_part(ms + k, r.first, count), store_part(vs + k, r.second, count);
+  vf rate = splat1(a.sh_step_size[1]);
+  rate[0] = rate[1] = rate[2] = a.sh_step_size[0];
+  int k = 0;
+  for (; k + kLanes <= terms; k += kLanes, rate = splat1(a.sh_step_size[1])) {
+    const Moments r = adam_lanes(a, load(ps + k), load(ms + k), load(vs + k), load(sh + k), rate);
+    store(ps + k, r.parameter), store(ms + k, r.first), store(vs + k, r.second);
+  }
+  if (const int rest = terms - k) {
+    const Moments r = adam_lanes(a, load_part(ps + k, rest), load_part(ms + k, rest), load_part(vs + k, rest),
+                                 load_part(sh + k, rest), rate);
+    store_part(ps + k, r.parameter, rest), store_part(ms + k, r.first, rest), store_part(vs + k, r.second, rest);
   }
 }
 
