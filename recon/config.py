@@ -17,7 +17,7 @@ class FitConfig:
     steps: int = 3000
     """Optimiser steps."""
     budget: int = 40_000
-    """The number of Gaussians never exceeds this."""
+    """The number of Gaussians never exceeds this; images smaller than `long_side` get fewer."""
     long_side: int = 480
     """Long side of the training images in pixels (never larger than the frames)."""
     sh_degree: int = 3
@@ -31,7 +31,7 @@ class FitConfig:
     """Weight of the mean opacity in the loss: unneeded Gaussians fade (3DGS-MCMC, section 3.4)."""
     scale_weight: float = 0.01
     """Weight of the mean scale in the loss."""
-    means_lr: float = 4e-4
+    means_lr: float = 1.6e-3
     """Step size of the positions in median depths; falls to 2 % of it."""
     held_out_every: int = 8
     """Every n-th frame is kept from training to judge the result; 0 trains on all."""

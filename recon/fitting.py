@@ -9,6 +9,7 @@ The state after step n depends on the inputs, the config and n alone: random num
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from recon import schedule
 from recon.checkpoint import load_checkpoint, save_checkpoint
 from recon.config import FitConfig
 from recon.descent import Descent, check_finite
-from recon.events import Checkpointed, Evaluated, Listener, TrainStep, ignore
+from recon.events import Checkpointed, Evaluated, Listener, Notice, TrainStep, ignore
 from recon.losses import l1_ssim, psnr
 from recon.optimizer import Optimizer
 from recon.raster import render
@@ -27,6 +28,8 @@ from recon.views import Views
 
 CHECKPOINT_SECONDS = 20.0
 """At most this much work is lost when a run is killed."""
+FLAT_EVALUATIONS, FLAT_DB = 3, 0.01
+"""Training ends when so many evaluations in a row gain less than this many dB of held-out PSNR."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Fit:
 
 def fit(
     views: Views,
-    start: Gaussians,
+    start: Gaussians | Callable[[], Gaussians],
     config: FitConfig,
     folder: Path,
     *,
@@ -61,11 +64,20 @@ def fit(
     device: str = "cpu",
     on_event: Listener = ignore,
 ) -> Fit:
-    """Train, continuing from `folder`/checkpoint.pt when it belongs to the same `key` and config."""
+    """Train, continuing from `folder`/checkpoint.pt when it belongs to the same `key` and config.
+
+    `start` may be a function; it is only called when there is no checkpoint. Training ends before
+    `config.steps` when the held-out score has become flat.
+    """
     path = folder / "checkpoint.pt"
     saved = load_checkpoint(path, config, key)
-    optimizer = Optimizer.restored(saved, device) if saved else Optimizer(start, device)
+    if saved:
+        optimizer = Optimizer.restored(saved, device)
+    else:
+        optimizer = Optimizer(start() if callable(start) else start, device)
+    start_count = saved["start_count"] if saved else len(optimizer.gaussians)
     first_step, spent = (saved["step"], saved["seconds"]) if saved else (0, 0.0)
+    heldout: list[float] = saved["heldout"] if saved else []  # PSNR of the evaluations during training
     descent = Descent(config, device)
     begun = last_saved = time.perf_counter()
 
@@ -73,42 +85,65 @@ def fit(
         return spent + time.perf_counter() - begun
 
     def checkpoint(step: int) -> None:
-        save_checkpoint(path, config, key, {"step": step, "seconds": seconds(), **optimizer.state()})
+        numbers = {"step": step, "seconds": seconds(), "start_count": start_count, "heldout": heldout}
+        save_checkpoint(path, config, key, {**numbers, **optimizer.state()})
         on_event(Checkpointed(step, str(path)))
 
-    for step in range(first_step, config.steps):
+    step = first_step
+    while step < config.steps and not is_flat(heldout):
         level = schedule.pyramid_level(config, step, views.size)
         view = views.view(views.train[schedule.view_at(config, step, len(views.train))], level, device)
         loss = descent.step(optimizer, view, step)
-        check_finite(loss, step + 1, folder)
-        if schedule.refines(config, step + 1):
-            optimizer.refine(config, step + 1, len(start))
+        step += 1
+        check_finite(loss, step, folder)
+        if schedule.refines(config, step):
+            optimizer.refine(config, step, schedule.wanted_gaussians(config, step, start_count))
         height, width = view.image.shape[:2]
         count = len(optimizer.gaussians)
-        on_event(TrainStep(step + 1, config.steps, loss, count, width, height, seconds()))
+        on_event(TrainStep(step, config.steps, loss, count, width, height, seconds()))
+        if schedule.evaluates(config, step) and views.heldout:
+            event = mean_score(score(optimizer.gaussians, views, device, views.heldout), step, seconds())
+            heldout.append(event.psnr)
+            on_event(event)
         if time.perf_counter() - last_saved > CHECKPOINT_SECONDS:
-            checkpoint(step + 1)
+            checkpoint(step)
             last_saved = time.perf_counter()
 
     trained_seconds = seconds()
-    if first_step < config.steps:
-        checkpoint(config.steps)
+    if first_step < step:
+        checkpoint(step)
+    if step < config.steps:
+        on_event(Notice(f"training ended after {step} of {config.steps} steps: the held-out score is flat"))
     result = optimizer.gaussians
     scores = score(result, views, device)
     for split in ("train", "heldout"):
         part = [s for s in scores if s.split == split]
         if part:
-            means = (sum(getattr(s, name) for s in part) / len(part) for name in ("psnr", "ssim"))
-            on_event(Evaluated(config.steps, split, *means, views=len(part), seconds=trained_seconds))
+            on_event(mean_score(part, step, trained_seconds))
     return Fit(result, scores, trained_seconds)
 
 
+def is_flat(heldout: Sequence[float]) -> bool:
+    """Has the held-out PSNR gained nothing worth waiting for in the last FLAT_EVALUATIONS evaluations?"""
+    if len(heldout) <= FLAT_EVALUATIONS:
+        return False
+    return max(heldout[-FLAT_EVALUATIONS:]) < max(heldout[:-FLAT_EVALUATIONS]) + FLAT_DB
+
+
+def mean_score(scores: Sequence[ViewScore], step: int, seconds: float) -> Evaluated:
+    """The mean over views of one split."""
+    psnr_mean, ssim_mean = (sum(getattr(s, name) for s in scores) / len(scores) for name in ("psnr", "ssim"))
+    return Evaluated(step, scores[0].split, psnr_mean, ssim_mean, views=len(scores), seconds=seconds)
+
+
 @torch.no_grad()
-def score(gaussians: Gaussians, views: Views, device: str = "cpu") -> tuple[ViewScore, ...]:
-    """PSNR and SSIM of every view at training size; renders are clipped to 0..1 first."""
+def score(
+    gaussians: Gaussians, views: Views, device: str = "cpu", only: Sequence[int] | None = None
+) -> tuple[ViewScore, ...]:
+    """PSNR and SSIM of every view (or of those at `only`) at training size; renders are clipped to 0..1."""
     heldout = set(views.heldout)
     scores = []
-    for index in range(len(views.cameras)):
+    for index in range(len(views.cameras)) if only is None else only:
         view = views.view(index, device=device)
         height, width = view.image.shape[:2]
         image = render(gaussians, view.camera_from_world, view.K, width, height).image.clamp(0, 1)

@@ -27,8 +27,8 @@ class Optimizer:
         """The parameters as Gaussians."""
         return Gaussians(**self.params)
 
-    def refine(self, config: FitConfig, step: int, start: int) -> None:
-        """Move dead Gaussians to living ones and grow towards the budget (3DGS-MCMC, section 3.2)."""
+    def refine(self, config: FitConfig, step: int, wanted: int) -> None:
+        """Move dead Gaussians to living ones and grow to `wanted` (3DGS-MCMC, section 3.2)."""
         opacities = self.params["logit_opacities"].sigmoid()
         # What is no number any more is dead, too.
         broken = ~torch.stack([p.flatten(1).isfinite().all(1) for p in self._columns()]).all(0)
@@ -36,8 +36,10 @@ class Optimizer:
         if bool(dead.all()):
             return
         generator = schedule.generator(config, "refine", step)
-        grow = max(0, schedule.wanted_gaussians(config, step, start) - len(opacities))
+        grow = max(0, wanted - len(opacities))
         dead_index = torch.nonzero(dead)[:, 0]
+        if len(dead_index) + grow == 0:
+            return
         sources = mcmc.sample_alive(torch.where(dead, 0, opacities), len(dead_index) + grow, generator)
         copies = torch.bincount(sources, minlength=len(opacities)) + 1
         opacity, scale = mcmc.split_opacity_and_scale(
@@ -54,12 +56,17 @@ class Optimizer:
             for value in moments.values():
                 value[sources] = 0
                 value[dead_index] = 0
-        self._append(sources[len(dead_index) :])
+        self.append(sources[len(dead_index) :])
 
     def _columns(self) -> list[Tensor]:
         return [p[:, None] if p.ndim == 1 else p for p in self.params.values()]
 
-    def _append(self, sources: Tensor) -> None:
+    def keep(self, rows: Tensor) -> None:
+        """Forget the other Gaussians; `rows` are indices or a mask."""
+        for tensors in (self.params, self.first, self.second):
+            tensors.update({name: t[rows] for name, t in tensors.items()})
+
+    def append(self, sources: Tensor) -> None:
         """Copies of some Gaussians at the end, with empty moments."""
         if len(sources) == 0:
             return

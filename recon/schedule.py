@@ -6,12 +6,16 @@ import torch
 
 from recon.config import FitConfig
 
-LEARNING_RATES = {"quats": 2e-3, "log_scales": 1e-2, "logit_opacities": 5e-2, "sh": 5e-3}
-"""About twice those of 3DGS, for schedules a tenth as long; positions have their own, see `means_lr`."""
+LEARNING_RATES = {"quats": 2e-3, "log_scales": 4e-2, "logit_opacities": 5e-2, "sh": 2e-2, "sh_rest": 1e-3}
+"""Two to eight times those of 3DGS, for schedules a tenth as long; "sh_rest" are the coefficients above
+degree 0. Positions have their own, see `means_lr`."""
+COOL_DOWN, COOLED = 0.7, 0.1
+"""From this share of the steps on, all step sizes but the positions' fall in a line to this share."""
 FINAL_MEANS_LR = 0.02
 """The positions' step size ends at this share of its start."""
+MIN_BUDGET = 2000
 REFINE_EVERY = 50
-"""Steps between density control; growth stops at 60 % and moving at 85 % of the steps."""
+"""Steps between density control; growth stops at 30 % and moving at 85 % of the steps."""
 
 
 def pyramid_level(config: FitConfig, step: int, size: tuple[int, int]) -> int:
@@ -30,10 +34,10 @@ def means_lr(config: FitConfig, step: int) -> float:
 
 
 def learning_rates(config: FitConfig, step: int) -> dict[str, float]:
-    """Of every parameter at this step; "sh_rest" are the coefficients above degree 0 (a twentieth, as in
-    3DGS)."""
-    rates = {"means": means_lr(config, step), **LEARNING_RATES}
-    return {**rates, "sh_rest": rates["sh"] / 20}
+    """Of every parameter at this step."""
+    late = max(0.0, (step / config.steps - COOL_DOWN) / (1 - COOL_DOWN))
+    share = 1 - (1 - COOLED) * late
+    return {"means": means_lr(config, step), **{name: share * rate for name, rate in LEARNING_RATES.items()}}
 
 
 def refines(config: FitConfig, step: int) -> bool:
@@ -41,9 +45,15 @@ def refines(config: FitConfig, step: int) -> bool:
     return step % REFINE_EVERY == 0 and step >= min(100, config.steps // 4) and step <= 0.85 * config.steps
 
 
+def evaluates(config: FitConfig, step: int) -> bool:
+    """Are the held-out views looked at after this step (counted from 1)? Ten times in the second half."""
+    every = max(1, config.steps // 20)
+    return config.steps // 2 <= step < config.steps and step % every == 0
+
+
 def wanted_gaussians(config: FitConfig, step: int, start: int) -> int:
-    """Grows geometrically from the first count to the budget, reached at 60 % of the steps."""
-    share = min(1.0, step / (0.6 * config.steps))
+    """Grows geometrically from the first count to the budget, reached at 30 % of the steps."""
+    share = min(1.0, step / (0.3 * config.steps))
     start = min(start, config.budget)
     return round(start * (config.budget / start) ** share)
 
@@ -63,3 +73,10 @@ def seed_of(config: FitConfig, purpose: str, number: int) -> int:
 def generator(config: FitConfig, purpose: str, number: int) -> torch.Generator:
     """A generator with that seed."""
     return torch.Generator().manual_seed(seed_of(config, purpose, number))
+
+
+def budget_for(config: FitConfig, size: tuple[int, int]) -> int:
+    """The budget for images of this width and height: `config.budget` at 16:9 and full `long_side`, in
+    proportion fewer for smaller images, which cannot tell more Gaussians apart."""
+    share = size[0] * size[1] / (config.long_side**2 * 9 / 16)
+    return min(config.budget, max(MIN_BUDGET, round(config.budget * share)))

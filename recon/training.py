@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from recon import schedule
 from recon.config import FitConfig
 from recon.events import Evaluated, Event, Listener, StageFinished, StageStarted, TrainStep, ignore
 from recon.fitting import Fit, ViewScore, fit
@@ -101,7 +103,8 @@ def fit_shot(
             log(event)
             on_event(event)
 
-        start = first_gaussians(views, points, config, on_event=tell)
+        config = replace(config, budget=schedule.budget_for(config, views.size))
+        start = partial(first_gaussians, views, points, config, on_event=tell)
         return fit(views, start, config, folder, key=key, device=device, on_event=tell)
 
 

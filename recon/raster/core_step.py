@@ -45,6 +45,7 @@ class _AdamStep(ctypes.Structure):
         *((name, c_float) for name in ("one_minus_beta1", "one_minus_beta2")),
         *((name, c_float) for name in ("opacity_weight", "scale_weight", "noise")),
         ("seed", c_uint64),
+        ("pixel_gradients", core._FLOATS),
     )
 
 
@@ -69,6 +70,7 @@ class CoreStep:
         background: Tensor,  # [3]
         ssim_weight: float,
         rates: AdamRates,
+        pixel_gradients: Tensor | None = None,  # [N, 2] sums of |dL/d(pixel position)| and of views, added to
     ) -> float:
         """The loss (1 - w) L1 + w (1 - SSIM) before the step."""
         height, width = target.shape[:2]
@@ -95,6 +97,8 @@ class CoreStep:
         )
         core._check(code)
         adam = _structure(parameters, first, second, rates)
+        if pixel_gradients is not None:
+            adam.pixel_gradients = pointer(pixel_gradients)
         core._check(
             lib.splat_backward_adam(self._context.handle, pointer(self._gradient), ctypes.byref(adam), None)
         )

@@ -282,3 +282,52 @@ def test_cuda_backend_speaks_gsplat(monkeypatch) -> None:
         assert (found[1] - expected[1]).abs().max() < 2e-4
         assert (found[2] is None) == (expected[2] is None)
         assert found[3]["visible"].shape == (100,)
+
+
+def test_cuda_adam_speaks_gsplat(monkeypatch) -> None:
+    """The fused optimiser's call fits gsplat's real signature; what it must do is the plain twin's step."""
+    wrapper = pytest.importorskip("gsplat.cuda._wrapper", reason="gsplat is not installed")
+    signature = inspect.signature(wrapper.adam)
+
+    def played(*args: object) -> None:
+        given = signature.bind(*args).arguments
+        assert list(given) == [
+            "param",
+            "param_grad",
+            "exp_avg",
+            "exp_avg_sq",
+            "valid",
+            "lr",
+            "b1",
+            "b2",
+            "eps",
+        ]
+        assert given["valid"].dtype == torch.bool
+        given["exp_avg"].add_(1)
+
+    monkeypatch.setattr(wrapper, "adam", played)
+    from recon.raster.gsplat_backend import fused_adam
+
+    first = torch.zeros(5, 3)
+    tensors = torch.ones(5, 3), torch.ones(3, 5).T, first, torch.zeros(5, 3), torch.ones(5, dtype=torch.bool)
+    fused_adam(*tensors, 1e-3, 0.9, 0.999)
+    assert first.sum() == 15
+
+
+def test_a_million_gaussians_render() -> None:
+    """And the core says how much memory it holds for them."""
+    g = torch.Generator().manual_seed(0)
+    count = 1_000_000
+    means = torch.rand(count, 3, generator=g) * torch.tensor([4.0, 3.0, 6.0]) + torch.tensor([-2, -1.5, 2])
+    image, alpha, _, info = core.rasterize_core(
+        *(means, torch.randn(count, 4, generator=g), torch.full((count, 3), 0.004)),
+        *(torch.full((count,), 0.5), torch.rand(count, 1, 3, generator=g), torch.eye(4)),
+        *(torch.tensor([[500.0, 0, 320], [0, 500, 180], [0, 0, 1]]), 640, 360),
+        sh_degree=0,
+        background=torch.zeros(3),
+        with_depth=False,
+    )
+    assert image.isfinite().all()
+    assert alpha.mean() > 0.5
+    assert info["statistics"]["visible"] > 5e5
+    assert 0 < info["statistics"]["bytes"] < 1e9

@@ -14,8 +14,8 @@ from recon import mcmc, schedule
 from recon.config import FitConfig, config_for
 from recon.descent import Descent, adam_rates, background_at, descend_torch
 from recon.errors import TrainError
-from recon.events import Checkpointed, Event, TrainStep
-from recon.fitting import fit
+from recon.events import Checkpointed, Event, Notice, TrainStep
+from recon.fitting import fit, is_flat
 from recon.losses import l1_ssim, psnr, ssim_map
 from recon.optimizer import Optimizer
 from recon.raster.core_step import AdamRates, CoreStep
@@ -90,6 +90,37 @@ def test_finished_run_is_not_trained_again(tmp_path: Path) -> None:
     assert len([e for e in steps if isinstance(e, TrainStep)]) == 20
 
 
+def test_ends_when_the_held_out_score_is_flat(tmp_path: Path, monkeypatch) -> None:
+    """Training stops early, says so, and a second call goes on from there: with nothing to do."""
+    monkeypatch.setattr("recon.fitting.FLAT_DB", 100.0)
+    events: list[Event] = []
+    views, config = synthetic.views(), replace(CONFIG, steps=60)
+    first = fit_shot(views, synthetic.sparse_points(), config, tmp_path, on_event=events.append)
+    last = [e for e in events if isinstance(e, TrainStep)][-1].step
+    assert last == 39  # evaluated at 30, 33, 36, 39
+    assert any(isinstance(e, Notice) and "after 39 of 60 steps" in e.text for e in events)
+    events.clear()
+    again = fit_shot(views, synthetic.sparse_points(), config, tmp_path, on_event=events.append)
+    assert not [e for e in events if isinstance(e, TrainStep)]
+    assert torch.equal(first.gaussians.means, again.gaussians.means)
+
+
+def test_flat_means_no_gain_for_a_while() -> None:
+    """A late gain, however it came, keeps the training going."""
+    assert not is_flat([30.0, 30.0, 30.0])
+    assert is_flat([30.0, 30.0, 29.9, 30.001])
+    assert not is_flat([30.0, 30.0, 29.9, 30.2])
+    assert not is_flat([])
+
+
+def test_smaller_images_get_fewer_gaussians() -> None:
+    """In proportion to their pixels, never more than asked for."""
+    config = FitConfig(budget=40_000, long_side=480)
+    assert schedule.budget_for(config, (480, 270)) == schedule.budget_for(config, (270, 480)) == 40_000
+    assert schedule.budget_for(config, (480, 480)) == 40_000
+    assert schedule.budget_for(config, (240, 135)) == 10_000
+
+
 def test_damaged_checkpoint_and_log(tmp_path: Path) -> None:
     """A checkpoint that is no checkpoint is an error that says so; a torn log line is dropped."""
     views, points = synthetic.views(), synthetic.sparse_points()
@@ -118,7 +149,7 @@ def test_broken_gaussians_are_replaced() -> None:
     start.logit_opacities[3] = start.means[5, 1] = start.sh[7, 0, 0] = float("nan")
     optimizer = Optimizer(start, "cpu")
     assert math.isfinite(Descent(CONFIG, "cpu").step(optimizer, synthetic.views().view(0), 0))
-    optimizer.refine(CONFIG, 50, 200)
+    optimizer.refine(CONFIG, 50, len(start))
     assert all(bool(p.isfinite().all()) for p in optimizer.params.values())
 
 
@@ -229,9 +260,9 @@ def test_refining_moves_the_dead_and_grows_to_plan() -> None:
     view = views.view(0)
     with torch.no_grad():
         before = render(start, view.camera_from_world, view.K, 96, 72).image
-        optimizer.refine(CONFIG, 80, len(start))
+        optimizer.refine(CONFIG, 24, schedule.wanted_gaussians(CONFIG, 24, len(start)))
         after = render(optimizer.gaussians, view.camera_from_world, view.K, 96, 72).image
-    assert len(optimizer.gaussians) == schedule.wanted_gaussians(CONFIG, 80, len(start)) == 883
+    assert len(optimizer.gaussians) == 849  # half way to 900, geometrically
     assert optimizer.gaussians.logit_opacities.sigmoid().min() >= mcmc.DEAD_OPACITY * 0.999
     assert psnr(after, before) > 24
 

@@ -123,6 +123,7 @@ struct AdamStep {
   float opacity_weight, scale_weight;           // dL/d(opacity), dL/d(scale) of the regularisers
   float noise;                  // strength of the exploration, 0 for none
   uint64_t seed;                // of the noise
+  float* pixel_gradients;       // [N, 2] sums of |dL/d(pixel position)| and of views, added to; may be null
 };
 
 constexpr int kPoseGrads = 15;  // per block of Gaussians: R (9), t (3), centre (3)

@@ -188,6 +188,10 @@ SPLAT_INLINE void adam_chunk(const Gaussians& all, const Chunk& g, const ChunkGr
     for (int k = 0; k < terms; k++)
       for (int ch = 0; ch < 3; ch++) sh[3 * k + ch] = v.basis[k][n] * v.colour[ch][n];
     adam_update(adam, g.id[n], geometry, sh, 3 * terms, all.sh_stride * 3);
+    if (adam.pixel_gradients) {
+      float* sums = adam.pixel_gradients + 2 * static_cast<int64_t>(g.id[n]);
+      sums[0] += __builtin_sqrtf(v.pixel[0][n] * v.pixel[0][n] + v.pixel[1][n] * v.pixel[1][n]), sums[1] += 1;
+    }
   }
 }
 
