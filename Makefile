@@ -37,6 +37,8 @@ web:
 
 bench: $(STAMP)
 	$(BIN)/python scripts/bench/raster.py
+	$(BIN)/python scripts/bench/growth.py
+	$(BIN)/python scripts/bench/train.py
 
 clean:
 	rm -rf .venv build demo

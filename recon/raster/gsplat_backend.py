@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from recon.errors import TrainError
 from recon.raster.core import EPS2D, NEAR_PLANE
+
+PACKED_FROM = 1_000_000
+"""Gaussians from which gsplat keeps only those in view: less memory, a little slower."""
 
 
 def rasterize_gsplat(
@@ -33,6 +37,7 @@ def rasterize_gsplat(
             "training on CUDA needs gsplat, which is not installed; run `pip install 'splatreel[cuda]'`, "
             "or train on the CPU with --device cpu"
         ) from error
+    packed = len(means) > PACKED_FROM
     rendered, alpha, info = rasterization(
         means=means,
         quats=quats,
@@ -48,14 +53,18 @@ def rasterize_gsplat(
         sh_degree=sh_degree,
         backgrounds=None,
         render_mode="RGB+D" if with_depth else "RGB",
-        packed=False,
+        packed=packed,
         rasterize_mode="classic",
     )
     alpha = alpha[0, ..., 0]
     # The background is blended here: gsplat's own would also be added to the depth channel.
     image = rendered[0, ..., :3] + (1 - alpha)[..., None] * background
     depth = rendered[0, ..., 3] if with_depth else None
-    visible = (info["radii"][0].reshape(len(means), -1) > 0).all(-1)
+    if packed:
+        visible = torch.zeros(len(means), dtype=torch.bool, device=means.device)
+        visible[info["gaussian_ids"].long()] = True
+    else:
+        visible = (info["radii"][0].reshape(len(means), -1) > 0).all(-1)
     return image, alpha, depth, {"visible": visible}
 
 

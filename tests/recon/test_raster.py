@@ -266,8 +266,10 @@ def test_cuda_backend_speaks_gsplat(monkeypatch) -> None:
             background=torch.zeros(3),
         )
         channels = torch.cat([image, depth[..., None]], -1) if bound["render_mode"] == "RGB+D" else image
-        radii = torch.ones(1, len(bound["means"]), 2, dtype=torch.int32)
-        return channels[None], alpha[None, ..., None], {"radii": radii}
+        count = len(bound["means"])
+        info = {"gaussian_ids": torch.arange(7, count)} if bound["packed"] else {}
+        radii = torch.ones(1, count, 2, dtype=torch.int32)
+        return channels[None], alpha[None, ..., None], {"radii": radii, **info}
 
     monkeypatch.setattr(gsplat, "rasterization", played)
     from recon.raster.gsplat_backend import rasterize_gsplat
@@ -282,6 +284,9 @@ def test_cuda_backend_speaks_gsplat(monkeypatch) -> None:
         assert (found[1] - expected[1]).abs().max() < 2e-4
         assert (found[2] is None) == (expected[2] is None)
         assert found[3]["visible"].shape == (100,)
+    monkeypatch.setattr("recon.raster.gsplat_backend.PACKED_FROM", 50)
+    packed = rasterize_gsplat(*arguments, K.float(), WIDTH, HEIGHT, **options)
+    assert packed[3]["visible"].tolist() == [False] * 7 + [True] * 93
 
 
 def test_cuda_adam_speaks_gsplat(monkeypatch) -> None:
