@@ -192,7 +192,11 @@ def _voxel_means(
         if len(cloud.points) > NEIGHBOURS:
             cloud, _ = cloud.remove_statistical_outlier(nb_neighbors=NEIGHBOURS, std_ratio=2.0)
         new = np.asarray(cloud.points)
-        alone = KDTree(means).query(new)[0] > factor * scatter if len(means) else np.ones(len(new), bool)
+        alone = (
+            KDTree(means).query(new, workers=-1)[0] > factor * scatter
+            if len(means)
+            else np.ones(len(new), bool)
+        )
         means = np.concatenate([means, new[alone]])
         colours = np.concatenate([colours, np.asarray(cloud.colors)[alone]])
     return means, colours

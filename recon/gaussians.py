@@ -25,7 +25,7 @@ def gaussians_from_points(
             "the camera stage should have refused this clip, run it again with --force cameras"
         )
     means = torch.tensor(points.xyz, dtype=torch.float32)
-    distances, _ = KDTree(points.xyz).query(points.xyz, k=4)
+    distances, _ = KDTree(points.xyz).query(points.xyz, k=4, workers=-1)
     widths = np.sqrt((distances[:, 1:] ** 2).mean(1))
     widths = np.clip(widths, 1e-4, np.quantile(widths, 0.98))  # a lone point must not cover the scene
     return isotropic(

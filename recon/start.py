@@ -75,8 +75,8 @@ def _dense(
 def fill_holes(dense: Points, sparse: Points) -> Points:
     """The dense points, and those sparse points that are not among them."""
     tree = KDTree(dense.xyz)
-    spacing = tree.query(dense.xyz, k=4)[0][:, 1:].mean(1)
-    distance, nearest = tree.query(sparse.xyz)
+    spacing = tree.query(dense.xyz, k=4, workers=-1)[0][:, 1:].mean(1)
+    distance, nearest = tree.query(sparse.xyz, workers=-1)
     lonely = distance > HOLE * spacing[nearest]
     return Points(
         np.concatenate([dense.xyz, sparse.xyz[lonely]]),

@@ -12,6 +12,7 @@
 #include <type_traits>
 
 #include "core.h"
+#include "ellipse.h"
 #include "simd.h"
 
 // Keeps the compiler from turning the branch it stands in into arithmetic.
@@ -23,7 +24,6 @@ namespace {
 
 constexpr int kBlockWidth = 4, kBlockHeight = kLanes / kBlockWidth;
 constexpr int kColumns = kTile / kBlockWidth, kBands = kTile / kBlockHeight, kBlocks = kColumns * kBands;
-constexpr uint32_t kAllBlocks = kBlocks == 32 ? 0xffffffffu : (1u << (kBlocks & 31)) - 1;
 constexpr int kBatch = 128;  // splats prepared at a time; positions in a batch fit in a byte
 static_assert(kBatch <= 256 && kBatch % kLanes == 0, "lists hold bytes");
 
@@ -96,24 +96,20 @@ struct Batch {
     }
   }
 
-  // Which blocks does each splat's ellipse touch? Within a band of rows its extent in x is at the band's
-  // ends or, if inside, where the ellipse is widest.
+  // Which blocks does each splat's ellipse touch?
   void find_blocks(int count, uint32_t alive) {
     memset(length, 0, sizeof length);
     for (int first = 0; first < count; first += kLanes) {
-      const vf X = load(x + first), Y = load(y + first), B = 2 * load(half_b + first), D = load(discriminant + first);
-      const vf A = load(a + first), R = load(reach + first), half = load(half_height + first) + 1e-3f;
-      const vf inv_2a = 0.5f / A, far = 4 * A * R, widest = B * vsqrt(R / (load(c + first) * D));
+      const vf X = load(x + first), Y = load(y + first), half = load(half_height + first) + 1e-3f;
+      const Ellipse ellipse(load(a + first), load(half_b + first), load(c + first), load(reach + first),
+                            load(discriminant + first));
       vi blocks{};
       for (int band = 0; band < kBands; band++) {
         if (!(alive >> (band * kColumns) & ((1u << kColumns) - 1))) continue;
         const vf low = vmax(static_cast<float>(band * kBlockHeight) - Y, -half);
         const vf high = vmin(static_cast<float>(band * kBlockHeight + kBlockHeight - 1) - Y, half);
-        const vf right_dy = vmin(vmax(-widest, low), high), left_dy = vmin(vmax(widest, low), high);
-        const vf right_root = vsqrt(vmax(far - D * right_dy * right_dy, vf{}));
-        const vf left_root = vsqrt(vmax(far - D * left_dy * left_dy, vf{}));
-        const vf right = X + (right_root - B * right_dy) * inv_2a, left = X - (left_root + B * left_dy) * inv_2a;
-        const vf slack = 1e-3f + 1e-6f * (right - left), end = right + slack, begin = left - slack;
+        const Extent e = extent(ellipse, low, high);
+        const vf begin = X + e.left, end = X + e.right;
         const vmask inside = ge(high, low);
         for (int column = 0; column < kColumns; column++) {
           const int i = band * kColumns + column;

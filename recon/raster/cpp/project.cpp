@@ -1,4 +1,5 @@
 // Gaussians to splats: projection, colour, and the tiles a splat touches.
+#include "ellipse.h"
 #include "projection.h"
 #include "sh.h"
 
@@ -15,7 +16,7 @@ SPLAT_INLINE vi ceil_lanes(vf v) {
 
 // Splats of a chunk by field, before they are written out.
 struct Fields {
-  Row x, y, z, a, b, c, discriminant, cov_xx, cov_yy, determinant;
+  Row x, y, z, a, half_b, c, discriminant, cov_xx, cov_yy, determinant;
   Row log2_opacity, reach, half_width, half_height;
   Row basis[16];
   // Tiles: first row, rows and columns of the bounding box (0 rows: not in the image); then, for the first two
@@ -23,23 +24,9 @@ struct Fields {
   int32_t row[kChunk], rows[kChunk], columns[kChunk], first[2][kChunk], count[2][kChunk];
 };
 
-// Where the ellipse alpha >= 1/255 of a splat is in x, relative to its centre, for dy in [low, high]: at the
-// ends or, if inside, where the ellipse is widest.
-struct Extent {
-  vf left, right;
-};
-SPLAT_INLINE Extent extent(vf a, vf b, vf reach, vf discriminant, vf widest, vf low, vf high) {
-  const vf inv_2a = 0.5f / a, far = 4 * a * reach;
-  const vf right_dy = vmin(vmax(widest, low), high), left_dy = vmin(vmax(-widest, low), high);
-  const vf right = (vsqrt(vmax(far - discriminant * right_dy * right_dy, vf{})) - b * right_dy) * inv_2a;
-  const vf left = (-vsqrt(vmax(far - discriminant * left_dy * left_dy, vf{})) - b * left_dy) * inv_2a;
-  const vf slack = 1e-3f + 1e-6f * (right - left);
-  return {left - slack, right + slack};
-}
-
 SPLAT_INLINE void find_tiles(const Camera& cam, Fields& f, int n) {
   const vf x = load(f.x + n), y = load(f.y + n), half_width = load(f.half_width + n), half_height = load(f.half_height + n);
-  const vf a = load(f.a + n), b = load(f.b + n), reach = load(f.reach + n), discriminant = load(f.discriminant + n);
+  const Ellipse ellipse(load(f.a + n), load(f.half_b + n), load(f.c + n), load(f.reach + n), load(f.discriminant + n));
   const float rightmost = cam.width - 1.0f, lowest = cam.height - 1.0f;
   // Pixels whose centre is inside; comparisons are written so that NaN is outside.
   const vf left = vmax(x - half_width - 0.5f, vf{}), right = vmin(x + half_width - 0.5f, splat1(rightmost));
@@ -52,10 +39,9 @@ SPLAT_INLINE void find_tiles(const Camera& cam, Fields& f, int n) {
   const vi shown_rows = rows & inside, shown_columns = columns & inside;
   memcpy(f.row + n, &row, sizeof row), memcpy(f.rows + n, &shown_rows, sizeof row);
   memcpy(f.columns + n, &shown_columns, sizeof row);
-  const vf widest = -b * vsqrt(reach / (load(f.c + n) * discriminant));
   for (int r = 0; r < 2; r++) {
     const vf first_dy = __builtin_convertvector((row + r) * kTile, vf) + 0.5f - y;
-    const Extent e = extent(a, b, reach, discriminant, widest, vmax(first_dy, -half_height), vmin(first_dy + (kTile - 1.0f), half_height));
+    const Extent e = extent(ellipse, vmax(first_dy, -half_height), vmin(first_dy + (kTile - 1.0f), half_height));
     const vf begin = vmin(vmax(x + e.left - 0.5f, vf{}), splat1(rightmost + 1)), end = vmin(x + e.right - 0.5f, splat1(rightmost));
     const vi first = ceil_lanes(begin), hit = inside & (rows > r) & (end >= __builtin_convertvector(first, vf));
     const vi column = first / kTile, count = (floor_lanes(vmax(end, vf{})) / kTile - column + 1) & hit;
@@ -76,7 +62,7 @@ SPLAT_INLINE void compute_fields(const Camera& cam, const Chunk& g, int sh_degre
     const vd determinant = n0 * n0 + n1 * n1 + n2 * n2 + eps * (xx + yy) + eps * eps, inv_det = kLog2e / determinant;
     narrow(f.x + n, cam.fx * (p.x * p.inv_z) + cam.cx), narrow(f.y + n, cam.fy * (p.y * p.inv_z) + cam.cy);
     narrow(f.z + n, p.z);
-    narrow(f.a + n, 0.5 * cov_yy * inv_det), narrow(f.b + n, -cov_xy * inv_det), narrow(f.c + n, 0.5 * cov_xx * inv_det);
+    narrow(f.a + n, 0.5 * cov_yy * inv_det), narrow(f.half_b + n, -0.5 * cov_xy * inv_det), narrow(f.c + n, 0.5 * cov_xx * inv_det);
     narrow(f.discriminant + n, kLog2e * inv_det), narrow(f.determinant + n, determinant);
     narrow(f.cov_xx + n, cov_xx), narrow(f.cov_yy + n, cov_yy);
   }
@@ -123,13 +109,13 @@ SPLAT_INLINE int64_t list_tiles(const Camera& cam, const Splat& s, const Fields&
     }
     return found;
   }
-  const vf b = splat1(2 * s.half_b), widest = -b * vsqrt(splat1(s.reach) / (s.c * splat1(s.discriminant)));
+  const Ellipse ellipse(splat1(s.a), splat1(s.half_b), splat1(s.c), splat1(s.reach), splat1(s.discriminant));
   for (int r = 0; r < f.rows[n]; r += kLanes) {  // lanes over rows of tiles
     vi row = vi{} + (f.row[n] + r);
     for (int lane = 0; lane < kLanes; lane++) row[lane] += lane;
     const vf first_dy = __builtin_convertvector(row * kTile, vf) + (0.5f - s.y);
-    const Extent e = extent(splat1(s.a), b, splat1(s.reach), splat1(s.discriminant), widest,
-                            vmax(first_dy, splat1(-s.half_height)), vmin(first_dy + (kTile - 1.0f), splat1(s.half_height)));
+    const vf low = vmax(first_dy, splat1(-s.half_height));
+    const Extent e = extent(ellipse, low, vmin(first_dy + (kTile - 1.0f), splat1(s.half_height)));
     const vf begin = vmax(s.x + e.left - 0.5f, vf{}), end = vmin(s.x + e.right - 0.5f, splat1(cam.width - 1.0f));
     const vi first = ceil_lanes(vmin(begin, splat1(cam.width))), last = floor_lanes(vmax(end, vf{})) / kTile;
     for (int lane = 0; lane < kLanes && r + lane < f.rows[n]; lane++)
@@ -148,7 +134,7 @@ SPLAT_INLINE int write_splats(Context& ctx, const Chunk& g, const Fields& f, uin
     if (f.rows[n] == 0) continue;
     const uint32_t i = g.id[n];
     Splat& s = ctx.splats[i];
-    s.x = f.x[n], s.y = f.y[n], s.a = f.a[n], s.half_b = 0.5f * f.b[n], s.c = f.c[n], s.log2_opacity = f.log2_opacity[n];
+    s.x = f.x[n], s.y = f.y[n], s.a = f.a[n], s.half_b = f.half_b[n], s.c = f.c[n], s.log2_opacity = f.log2_opacity[n];
     s.half_height = f.half_height[n], s.reach = f.reach[n], s.discriminant = f.discriminant[n];
     s.opacity = g.opacity[n], s.unused = 0;
     float colour[3];

@@ -31,8 +31,17 @@ SPLAT_INLINE int mini(int a, int b) { return a < b ? a : b; }
 SPLAT_INLINE int maxi(int a, int b) { return a > b ? a : b; }
 
 SPLAT_INLINE vf splat1(float x) { return vf{} + x; }
+// a < b ? a : b and a > b ? a : b; compilers make a comparison and a blend of the plain form.
+#if defined(__AVX512F__)
+SPLAT_INLINE vf vmin(vf a, vf b) { return (vf)_mm512_min_ps((__m512)a, (__m512)b); }
+SPLAT_INLINE vf vmax(vf a, vf b) { return (vf)_mm512_max_ps((__m512)a, (__m512)b); }
+#elif defined(__AVX__)
+SPLAT_INLINE vf vmin(vf a, vf b) { return (vf)_mm256_min_ps((__m256)a, (__m256)b); }
+SPLAT_INLINE vf vmax(vf a, vf b) { return (vf)_mm256_max_ps((__m256)a, (__m256)b); }
+#else
 SPLAT_INLINE vf vmin(vf a, vf b) { return a < b ? a : b; }
 SPLAT_INLINE vf vmax(vf a, vf b) { return a > b ? a : b; }
+#endif
 SPLAT_INLINE vf load(const float* p) {
   vf v;
   memcpy(&v, p, sizeof v);
