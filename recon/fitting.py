@@ -28,7 +28,7 @@ from recon.views import Views
 
 CHECKPOINT_SECONDS = 20.0
 """At most this much work is lost when a run is killed."""
-FLAT_EVALUATIONS, FLAT_DB = 3, 0.01
+FLAT_EVALUATIONS, FLAT_DB = 2, 0.01
 """Training ends when so many evaluations in a row gain less than this many dB of held-out PSNR."""
 
 

@@ -46,8 +46,8 @@ def refines(config: FitConfig, step: int) -> bool:
 
 
 def evaluates(config: FitConfig, step: int) -> bool:
-    """Are the held-out views looked at after this step (counted from 1)? Ten times in the second half."""
-    every = max(1, config.steps // 20)
+    """Are the held-out views looked at after this step (counted from 1)? Five times in the second half."""
+    every = max(1, config.steps // 10)
     return config.steps // 2 <= step < config.steps and step % every == 0
 
 

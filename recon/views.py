@@ -98,7 +98,18 @@ class Views:
         camera_from_world = np.linalg.inv(self.cameras.world_from_camera[index])
         return View(
             int(self.cameras.numbers[index]),
-            torch.from_numpy(image).to(device).div(255),
+            _as_float(image, device),
             torch.tensor(camera_from_world, dtype=torch.float32, device=device),
             torch.tensor(K, dtype=torch.float32, device=device),
         )
+
+
+def _as_float(
+    image: np.ndarray,  # [H, W, 3] uint8
+    device: str,
+) -> Tensor:
+    """[H, W, 3] float 0..1. On the CPU by numpy: torch's threads spin after an operation like this, on the
+    cores where the rasterizer is about to start."""
+    if device == "cpu":
+        return torch.from_numpy(np.divide(image, np.float32(255), dtype=np.float32))
+    return torch.from_numpy(image).to(device).div(255)
