@@ -23,7 +23,7 @@ MIN_PARALLAX = 8.0
 of noise its depth is good to 6 %."""
 DEPTH_AGREES = 0.04
 """Relative difference of depth between two images that look at one surface."""
-SAMPLES_PER_POINT = 8
+SAMPLES_PER_POINT = 4
 """Pixels triangulated for one point that is asked for; thinning averages them."""
 NEIGHBOURS = 12
 """A point much farther from its neighbours than most points are from theirs is an outlier."""
