@@ -40,12 +40,14 @@ SPLAT_INLINE void normal_pair(uint64_t counter, float* out) {
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
   z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
   z ^= z >> 31;
-  const float u = static_cast<float>((z >> 40) + 1) * 0x1p-24f, angle = static_cast<float>(z & 0xffffff) * (6.2831853f * 0x1p-24f);
+  const float u = static_cast<float>((z >> 40) + 1) * 0x1p-24f,
+              angle = static_cast<float>(z & 0xffffff) * (6.2831853f * 0x1p-24f);
   const float radius = std::sqrt(-2.0f * std::log(u));
   out[0] = radius * std::cos(angle), out[1] = radius * std::sin(angle);
 }
 
-// geometry: mean 3, log scale..., as in `p` below. Moves a mean within its Gaussian, the more the fainter it is.
+// p: mean 3, quaternion 4, log scale 3, logit opacity 1. Moves the mean within its Gaussian, the more the fainter it
+// is.
 SPLAT_INLINE void explore(const AdamStep& a, uint32_t i, float* p) {
   const float opacity = 1.0f / (1.0f + std::exp(-p[10])), x = 100.0f * (0.005f - opacity);
   if (x < -9.2f) return;  // sigmoid < 1e-4
@@ -55,17 +57,19 @@ SPLAT_INLINE void explore(const AdamStep& a, uint32_t i, float* p) {
   normal_pair((a.seed << 32 | i) * 2 + 1, n + 2);
   const float norm = 1.0f / maxf(std::sqrt(p[3] * p[3] + p[4] * p[4] + p[5] * p[5] + p[6] * p[6]), 1e-12f);
   const float w = p[3] * norm, qx = p[4] * norm, qy = p[5] * norm, qz = p[6] * norm;
-  const float R[9] = {1 - 2 * (qy * qy + qz * qz), 2 * (qx * qy - w * qz),     2 * (qx * qz + w * qy),
-                      2 * (qx * qy + w * qz),     1 - 2 * (qx * qx + qz * qz), 2 * (qy * qz - w * qx),
-                      2 * (qx * qz - w * qy),     2 * (qy * qz + w * qx),     1 - 2 * (qx * qx + qy * qy)};
+  const float R[9] = {1 - 2 * (qy * qy + qz * qz), 2 * (qx * qy - w * qz),      2 * (qx * qz + w * qy),
+                      2 * (qx * qy + w * qz),      1 - 2 * (qx * qx + qz * qz), 2 * (qy * qz - w * qx),
+                      2 * (qx * qz - w * qy),      2 * (qy * qz + w * qx),      1 - 2 * (qx * qx + qy * qy)};
   for (int k = 0; k < 3; k++) {  // R diag(scale^2) R^T noise
-    const float along = R[k] * n[0] + R[3 + k] * n[1] + R[6 + k] * n[2], moved = strength * along * std::exp(2 * p[7 + k]);
+    const float along = R[k] * n[0] + R[3 + k] * n[1] + R[6 + k] * n[2],
+                moved = strength * along * std::exp(2 * p[7 + k]);
     for (int r = 0; r < 3; r++) p[r] += R[3 * r + k] * moved;
   }
 }
 
 // geometry [16]: gradients of mean 3, quaternion 4, log scale 3, logit opacity 1; sh: `terms` floats.
-SPLAT_INLINE void adam_update(const AdamStep& a, int64_t i, const float* geometry, const float* sh, int terms, int stride) {
+SPLAT_INLINE void adam_update(const AdamStep& a, int64_t i, const float* geometry, const float* sh, int terms,
+                              int stride) {
   alignas(64) float p[16] = {}, m[16] = {}, v[16] = {};
   auto each = [&](auto f) {
     f(0, 3, 0), f(3, 4, 1), f(7, 3, 2), f(10, 1, 3);  // place, width, tensor

@@ -32,9 +32,9 @@ SPLAT_INLINE int pixel_x(int i, int lane) { return i % kColumns * kBlockWidth + 
 SPLAT_INLINE int pixel_y(int i, int lane) { return i / kColumns * kBlockHeight + lane / kBlockWidth; }
 
 struct Tile {
-  int x0, y0, columns, rows;  // first pixel; pixels inside the image
-  float left, top;            // centre of the first pixel
-  uint32_t blocks;            // with at least one pixel inside the image
+  int x0, y0, columns, rows;              // first pixel; pixels inside the image
+  float left, top;                        // centre of the first pixel
+  uint32_t blocks;                        // with at least one pixel inside the image
   vf column_x[kColumns], band_y[kBands];  // pixel centres
   Tile(const Camera& c, int64_t tile) {
     x0 = static_cast<int>(tile % c.tiles_x) * kTile, y0 = static_cast<int>(tile / c.tiles_x) * kTile;
@@ -75,11 +75,11 @@ constexpr Packing kPacking;
 // Splats of a tile, made ready for blending.
 struct Batch {
   alignas(64) Splat splats[kBatch];
-  alignas(64) float x[kBatch], y[kBatch];       // relative to the tile's first pixel
+  alignas(64) float x[kBatch], y[kBatch];  // relative to the tile's first pixel
   alignas(64) float a[kBatch], half_b[kBatch], c[kBatch];
   alignas(64) float reach[kBatch], discriminant[kBatch], half_height[kBatch];
-  alignas(64) uint32_t touched[kBatch];         // bit i: block i
-  uint8_t list[kBlocks][kBatch + 8];            // per block: its splats, in order
+  alignas(64) uint32_t touched[kBatch];  // bit i: block i
+  uint8_t list[kBlocks][kBatch + 8];     // per block: its splats, in order
   int length[kBlocks];
 
   void read(const Context& ctx, const Pair* pairs, int count, const Tile& tile) {
@@ -149,7 +149,8 @@ SPLAT_INLINE bool all_finished(vf T) { return sign_bits(T) == (1u << kLanes) - 1
 
 // Blends the listed splats over one block; returns how many were looked at.
 template <int kChannels>
-SPLAT_INLINE int blend_block(const Splat* splats, const uint8_t* list, int length, vf x, vf y, vf& T_in_out, vf* sum_in_out) {
+SPLAT_INLINE int blend_block(const Splat* splats, const uint8_t* list, int length, vf x, vf y, vf& T_in_out,
+                             vf* sum_in_out) {
   vf T = T_in_out, sum[kChannels];
   for (int ch = 0; ch < kChannels; ch++) sum[ch] = sum_in_out[ch];
   int j = 0;
@@ -211,8 +212,8 @@ void blend_tile(Context& ctx, int64_t index, float* image, float* alpha, float* 
 // State of a block's pixels in the backward pass.
 template <int kChannels>
 struct BlockState {
-  vf T, rest;                // transmittance; what is still to come of <v, colour>
-  vf v[kChannels + 1];       // dL/d(blended channel), the last one for alpha
+  vf T, rest;           // transmittance; what is still to come of <v, colour>
+  vf v[kChannels + 1];  // dL/d(blended channel), the last one for alpha
 };
 
 // Moments of e, weighted with dL/dlog2(alpha): dsigma/dmean = -2 e and dsigma/dcov = -2 e e^T, in log2 units.
@@ -227,7 +228,8 @@ SPLAT_INLINE vf blend_block_backward(const Splat& s, vf x, vf y, BlockState<kCha
   const Falloff f = falloff(s, x, y);
   const vf t = b.T;
   const vmask hit = ge(f.log2_alpha, splat1(kLog2MinAlpha));
-  const vf raw = exp2_fast(f.log2_alpha), a = kClamps ? vmin(raw, splat1(kMaxAlpha)) : raw, weight = a * t, next = t - weight;
+  const vf raw = exp2_fast(f.log2_alpha), a = kClamps ? vmin(raw, splat1(kMaxAlpha)) : raw, weight = a * t,
+           next = t - weight;
   const vmask ok = hit & gt(next, splat1(kMinTransmittance));
   const vf w = keep(ok, weight);
   vf dot = b.v[kChannels];

@@ -25,8 +25,10 @@ struct Fields {
 };
 
 SPLAT_INLINE void find_tiles(const Camera& cam, Fields& f, int n) {
-  const vf x = load(f.x + n), y = load(f.y + n), half_width = load(f.half_width + n), half_height = load(f.half_height + n);
-  const Ellipse ellipse(load(f.a + n), load(f.half_b + n), load(f.c + n), load(f.reach + n), load(f.discriminant + n));
+  const vf x = load(f.x + n), y = load(f.y + n), half_width = load(f.half_width + n),
+           half_height = load(f.half_height + n);
+  const Ellipse ellipse(load(f.a + n), load(f.half_b + n), load(f.c + n), load(f.reach + n),
+                        load(f.discriminant + n));
   const float rightmost = cam.width - 1.0f, lowest = cam.height - 1.0f;
   // Pixels whose centre is inside; comparisons are written so that NaN is outside.
   const vf left = vmax(x - half_width - 0.5f, vf{}), right = vmin(x + half_width - 0.5f, splat1(rightmost));
@@ -42,7 +44,8 @@ SPLAT_INLINE void find_tiles(const Camera& cam, Fields& f, int n) {
   for (int r = 0; r < 2; r++) {
     const vf first_dy = __builtin_convertvector((row + r) * kTile, vf) + 0.5f - y;
     const Extent e = extent(ellipse, vmax(first_dy, -half_height), vmin(first_dy + (kTile - 1.0f), half_height));
-    const vf begin = vmin(vmax(x + e.left - 0.5f, vf{}), splat1(rightmost + 1)), end = vmin(x + e.right - 0.5f, splat1(rightmost));
+    const vf begin = vmin(vmax(x + e.left - 0.5f, vf{}), splat1(rightmost + 1)),
+             end = vmin(x + e.right - 0.5f, splat1(rightmost));
     const vi first = ceil_lanes(begin), hit = inside & (rows > r) & (end >= __builtin_convertvector(first, vf));
     const vi column = first / kTile, count = (floor_lanes(vmax(end, vf{})) / kTile - column + 1) & hit;
     memcpy(f.first[r] + n, &column, sizeof column), memcpy(f.count[r] + n, &count, sizeof count);
@@ -62,7 +65,8 @@ SPLAT_INLINE void compute_fields(const Camera& cam, const Chunk& g, int sh_degre
     const vd determinant = n0 * n0 + n1 * n1 + n2 * n2 + eps * (xx + yy) + eps * eps, inv_det = kLog2e / determinant;
     narrow(f.x + n, cam.fx * (p.x * p.inv_z) + cam.cx), narrow(f.y + n, cam.fy * (p.y * p.inv_z) + cam.cy);
     narrow(f.z + n, p.z);
-    narrow(f.a + n, 0.5 * cov_yy * inv_det), narrow(f.half_b + n, -0.5 * cov_xy * inv_det), narrow(f.c + n, 0.5 * cov_xx * inv_det);
+    narrow(f.a + n, 0.5 * cov_yy * inv_det), narrow(f.half_b + n, -0.5 * cov_xy * inv_det),
+        narrow(f.c + n, 0.5 * cov_xx * inv_det);
     narrow(f.discriminant + n, kLog2e * inv_det), narrow(f.determinant + n, determinant);
     narrow(f.cov_xx + n, cov_xx), narrow(f.cov_yy + n, cov_yy);
   }
@@ -127,14 +131,16 @@ SPLAT_INLINE int64_t list_tiles(const Camera& cam, const Splat& s, const Fields&
 }
 
 // Writes the splats of a chunk that touch the image, with their tiles; returns how many keys were added.
-SPLAT_INLINE int write_splats(Context& ctx, const Chunk& g, const Fields& f, uint64_t* keys, uint32_t* tiles, int64_t& listed) {
+SPLAT_INLINE int write_splats(Context& ctx, const Chunk& g, const Fields& f, uint64_t* keys, uint32_t* tiles,
+                              int64_t& listed) {
   const int terms = (ctx.gaussians.sh_degree + 1) * (ctx.gaussians.sh_degree + 1);
   int visible = 0;
   for (int n = 0; n < g.count; n++) {
     if (f.rows[n] == 0) continue;
     const uint32_t i = g.id[n];
     Splat& s = ctx.splats[i];
-    s.x = f.x[n], s.y = f.y[n], s.a = f.a[n], s.half_b = f.half_b[n], s.c = f.c[n], s.log2_opacity = f.log2_opacity[n];
+    s.x = f.x[n], s.y = f.y[n], s.a = f.a[n], s.half_b = f.half_b[n], s.c = f.c[n],
+    s.log2_opacity = f.log2_opacity[n];
     s.half_height = f.half_height[n], s.reach = f.reach[n], s.discriminant = f.discriminant[n];
     s.opacity = g.opacity[n], s.unused = 0;
     float colour[3];
@@ -166,7 +172,8 @@ int64_t project(Context& ctx, int64_t begin, int64_t end, uint64_t* keys, Buffer
     for (int64_t i = first; i < end && i < first + kChunk; i++) {
       ctx.slots[i] = {0, 0};
       // Both comparisons also refuse NaN.
-      if (g.opacities[i] >= faintest && depth_of(ctx.camera, g.means + 3 * i) > ctx.camera.near_plane) chunk.add(g, i);
+      if (g.opacities[i] >= faintest && depth_of(ctx.camera, g.means + 3 * i) > ctx.camera.near_plane)
+        chunk.add(g, i);
     }
     chunk.finish(g.raw);
     compute_fields(ctx.camera, chunk, g.sh_degree, fields);

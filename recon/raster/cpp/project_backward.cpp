@@ -10,9 +10,9 @@ namespace {
 
 // Gradients of a chunk of Gaussians, by coordinate.
 struct ChunkGradients {
-  Row sums[10];                // of the Gaussian's slots, see blend.cpp
-  Row colour[3];               // dL/d(colour), zero where the colour was clamped at 0
-  Row weight[16], basis[16];   // dL/d(basis), SH basis
+  Row sums[10];               // of the Gaussian's slots, see blend.cpp
+  Row colour[3];              // dL/d(colour), zero where the colour was clamped at 0
+  Row weight[16], basis[16];  // dL/d(basis), SH basis
   Row mean[3], quat[4], scale[3], opacity, pixel[2];
 };
 
@@ -93,11 +93,13 @@ SPLAT_INLINE void geometry_backward(const Camera& c, const Chunk& g, int n, Chun
 }
 
 // Colour gradients to the SH basis, and through the view direction to means and the camera centre.
-SPLAT_INLINE void direction_backward(const Camera& c, const Chunk& g, int n, int degree, ChunkGradients& v, vf* centre) {
+SPLAT_INLINE void direction_backward(const Camera& c, const Chunk& g, int n, int degree, ChunkGradients& v,
+                                     vf* centre) {
   vf d[3], inv_length, basis[16], weight[16], v_dir[3];
   view_directions(c, g, n, d, inv_length);
   sh_basis(degree, d[0], d[1], d[2], basis);
-  for (int k = 0; k < (degree + 1) * (degree + 1); k++) store(v.basis[k] + n, basis[k]), weight[k] = load(v.weight[k] + n);
+  for (int k = 0; k < (degree + 1) * (degree + 1); k++)
+    store(v.basis[k] + n, basis[k]), weight[k] = load(v.weight[k] + n);
   if (degree == 0) return;
   sh_basis_backward(degree, d[0], d[1], d[2], weight, v_dir);
   const vf radial = v_dir[0] * d[0] + v_dir[1] * d[1] + v_dir[2] * d[2];
@@ -150,7 +152,8 @@ SPLAT_INLINE void fill_up(const Chunk& g, ChunkGradients& v) {
   }
 }
 
-SPLAT_INLINE void write_gradients(const Gaussians& all, const Chunk& g, const ChunkGradients& v, const ParameterGradients& out) {
+SPLAT_INLINE void write_gradients(const Gaussians& all, const Chunk& g, const ChunkGradients& v,
+                                  const ParameterGradients& out) {
   const int terms = (all.sh_degree + 1) * (all.sh_degree + 1);
   for (int n = 0; n < g.count; n++) {
     const int64_t i = g.id[n];

@@ -48,13 +48,13 @@ SPLAT_INLINE double depth_of(const Camera& c, const float* mean) {
 }
 
 struct Projection {
-  vd x, y, z, inv_z;           // camera coordinates
-  vd ratio_x, ratio_y;         // x/z, y/z clamped to a border of 30 % around the image
-  vl free_x, free_y;           // not clamped
+  vd x, y, z, inv_z;    // camera coordinates
+  vd ratio_x, ratio_y;  // x/z, y/z clamped to a border of 30 % around the image
+  vl free_x, free_y;    // not clamped
   vd quat[4], inv_norm;
-  vd R[9], M[9];               // rotation, rotation * diag(scales)
-  vd T[6];                     // J W: pixels from world, linearised
-  vd A[6];                     // T M: the 2D covariance is A A^T + eps2d I
+  vd R[9], M[9];  // rotation, rotation * diag(scales)
+  vd T[6];        // J W: pixels from world, linearised
+  vd A[6];        // T M: the 2D covariance is A A^T + eps2d I
 };
 
 // Gaussians [first, first + kWide) of a chunk.

@@ -36,7 +36,8 @@ SPLAT_INLINE void blur_row(const float* in, float* out, int from, int to) {
 }
 
 // The same over rows row - 5 .. row + 5 of a ring; rows outside the image are zero.
-SPLAT_INLINE void blur_column(const Line* ring, const float* zero, int64_t row, int64_t height, float* out, int from, int to) {
+SPLAT_INLINE void blur_column(const Line* ring, const float* zero, int64_t row, int64_t height, float* out, int from,
+                              int to) {
   const float* line[kTaps];
   for (int k = 0; k < kTaps; k++) {
     const int64_t r = row + k - kRadius;
@@ -96,7 +97,8 @@ struct Strip {
     for (int m = 0; m < 5; m++) blur_row(vertical[m], blurred[m], kHalo, 3 * kHalo + count);
     for (int i = kHalo; i < 3 * kHalo + count; i += kLanes) {
       const vf p = load(blurred[0] + i), q = load(blurred[1] + i);
-      const vf var_x = load(blurred[2] + i) - p * p, var_y = load(blurred[3] + i) - q * q, cov = load(blurred[4] + i) - p * q;
+      const vf var_x = load(blurred[2] + i) - p * p, var_y = load(blurred[3] + i) - q * q,
+               cov = load(blurred[4] + i) - p * q;
       const vf A = 2 * p * q + kC1, B = 2 * cov + kC2, C = p * p + q * q + kC1, D = var_x + var_y + kC2;
       const vf inv = reciprocal(C * D), ssim = A * B * inv;
       const vf d_var = -ssim * (inv * C), d_cov = 2 * A * inv, d_p = 2 * q * B * inv - 2 * p * ssim * (inv * D);
@@ -128,12 +130,14 @@ struct Strip {
     vf total{};
     for (int i = 0; i < count; i += kLanes) {
       const int n = count - i < kLanes ? count - i : kLanes, at = 2 * kHalo + i;
-      const vf a = n == kLanes ? load(x + i) : load_part(x + i, n), b = n == kLanes ? load(y + i) : load_part(y + i, n);
+      const vf a = n == kLanes ? load(x + i) : load_part(x + i, n),
+               b = n == kLanes ? load(y + i) : load_part(y + i, n);
       const vf difference = a - b;
       total += absolute(difference);
       if (!job.gradient) continue;
       const vf sign = choose(gt(a, b), splat1(of_l1), choose(gt(b, a), splat1(-of_l1), vf{}));
-      const vf g = sign - of_ssim * (load(blurred[0] + at) + 2 * a * load(blurred[1] + at) + b * load(blurred[2] + at));
+      const vf g =
+          sign - of_ssim * (load(blurred[0] + at) + 2 * a * load(blurred[1] + at) + b * load(blurred[2] + at));
       float* out = job.gradient + row * job.width * 3 + begin + i;
       if (n == kLanes)
         store(out, g);
