@@ -18,6 +18,7 @@ from recon.events import Checkpointed, Event, Notice, TrainStep
 from recon.fitting import fit, is_flat
 from recon.losses import l1_ssim, psnr, ssim_map
 from recon.optimizer import Optimizer
+from recon.raster import core
 from recon.raster.core_step import AdamRates, CoreStep
 from recon.training import TrainLog, fit_shot
 from tests.recon import synthetic
@@ -183,6 +184,20 @@ def test_core_step_equals_autograd(sh_degree: int) -> None:
         moved = plain.params[name] - before
         assert (fast.params[name] - plain.params[name]).norm() < 2e-3 * moved.norm(), name
         assert torch.equal(fast.params[name][:20], before[:20])
+
+
+def test_training_does_not_depend_on_threads(tmp_path: Path) -> None:
+    """One thread and three end in bitwise the same Gaussians."""
+    results = []
+    for threads in (1, 3):
+        core.set_threads(threads)
+        fitted = fit(
+            synthetic.views(), synthetic.ball(1500), replace(CONFIG, steps=12), tmp_path / str(threads)
+        )
+        results.append(fitted.gaussians.tensors())
+    core.set_threads(0)
+    for name, tensor in results[0].items():
+        assert torch.equal(tensor, results[1][name]), name
 
 
 def test_core_noise_is_that_of_mcmc() -> None:
