@@ -45,7 +45,7 @@ class FitConfig:
 
 
 PRESETS: dict[Preset, FitConfig] = {
-    "preview": FitConfig(steps=500, budget=20_000, long_side=320, sh_degree=1),
+    "preview": FitConfig(steps=900, budget=20_000, long_side=320, sh_degree=1, dense=False),
     "standard": FitConfig(),
     "best": FitConfig(steps=6000, budget=200_000, long_side=960),
 }

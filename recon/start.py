@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import numpy as np
@@ -33,8 +34,9 @@ def first_gaussians(
     cameras = views.cameras.at(views.train)
     dense = _dense(images, cameras, points, config, on_event) if config.dense else None
     if dense:
-        points = fill_holes(dense, points)
-        start = gaussians_from_points(points, config.sh_degree, opacity=DENSE_OPACITY, width=DENSE_WIDTH)
+        points = fill_holes(dense, points)  # the dense ones first
+        start = gaussians_from_points(points, config.sh_degree, opacity=DENSE_OPACITY)
+        start.log_scales[: len(dense)] += math.log(DENSE_WIDTH)
     else:
         start = gaussians_from_points(points, config.sh_degree)
     shell = far_shell(cameras, points, [torch.tensor(i) / 255 for i in images], config.sh_degree)
