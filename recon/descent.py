@@ -25,9 +25,14 @@ from recon.views import View
 BETA1, BETA2 = 0.9, 0.999
 
 
+def bias_correction(step: int) -> float:
+    """Adam's, as a factor of the step size; `step` counts from 0."""
+    return math.sqrt(1 - BETA2 ** (step + 1)) / (1 - BETA1 ** (step + 1))
+
+
 def adam_rates(config: FitConfig, step: int, count: int) -> AdamRates:
-    """Step sizes with Adam's bias corrections; `step` counts from 0."""
-    correction = math.sqrt(1 - BETA2 ** (step + 1)) / (1 - BETA1 ** (step + 1))
+    """Step sizes with bias corrections; `step` counts from 0."""
+    correction = bias_correction(step)
     rates = schedule.learning_rates(config, step)
     return AdamRates(
         step_sizes={name: rate * correction for name, rate in rates.items()},
@@ -54,8 +59,9 @@ class Descent:
 
     def step(self, optimizer: Optimizer, view: View, step: int) -> float:
         """Step `step` (from 0) on one view; the loss before it, without regularisers."""
-        rates = adam_rates(self.config, step, len(optimizer.gaussians))
-        degree = min(schedule.sh_degree(self.config, step), optimizer.gaussians.sh_degree)
+        gaussians = optimizer.gaussians
+        rates = adam_rates(self.config, step, len(gaussians))
+        degree = min(schedule.sh_degree(self.config, step), gaussians.sh_degree)
         background = background_at(self.config, step)
         if self._core is None:
             generator = schedule.generator(self.config, "noise", step)

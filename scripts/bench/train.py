@@ -25,10 +25,11 @@ import tyro
 
 from recon import SceneFolder, mcmc, place_cameras, schedule
 from recon.config import FitConfig, config_for
-from recon.descent import BETA1, BETA2, background_at
+from recon.descent import BETA1, BETA2, background_at, bias_correction
 from recon.fitting import fit, mean_score, score
 from recon.optimizer import Optimizer
 from recon.raster.core_step import AdamRates, CoreStep
+from recon.raster.twin import rotation_matrices
 from recon.start import first_gaussians
 from recon.training import load_views
 from recon.types import Gaussians, Points
@@ -96,7 +97,7 @@ def plain(name: str, views: Views, points: Points, config: FitConfig, grow: Grow
         view = views.view(views.train[schedule.view_at(config, step, len(views.train))])
         first, last = PLAIN_MEANS_LR
         lr = first * (last / first) ** (step / PLAIN_STEPS)
-        correction = math.sqrt(1 - BETA2 ** (step + 1)) / (1 - BETA1 ** (step + 1))
+        correction = bias_correction(step)
         count = len(optimizer.gaussians)
         rates = AdamRates(
             {name: correction * rate for name, rate in {"means": lr, **PLAIN_RATES}.items()},
@@ -154,7 +155,7 @@ def grow_by_gradient(config: FitConfig, long_side: int) -> Grow:
         copies = torch.arange(len(scales), len(p["means"]))[scales[chosen] > DENSIFY_SIZE]
         for rows in (large, copies):
             spread = p["log_scales"][rows].exp() * torch.randn(len(rows), 3, generator=generator)
-            R = mcmc.rotation_matrices(p["quats"][rows])
+            R = rotation_matrices(p["quats"][rows])
             p["means"][rows] += (R @ spread[..., None])[..., 0]
             p["log_scales"][rows] -= math.log(1.6)
         optimizer.keep(p["logit_opacities"].sigmoid() > mcmc.DEAD_OPACITY)

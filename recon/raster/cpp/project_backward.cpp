@@ -152,6 +152,12 @@ SPLAT_INLINE void fill_up(const Chunk& g, ChunkGradients& v) {
   }
 }
 
+// Of the SH coefficients in use, [terms, 3].
+SPLAT_INLINE void sh_gradient(const ChunkGradients& v, int n, int terms, float* sh) {
+  for (int k = 0; k < terms; k++)
+    for (int ch = 0; ch < 3; ch++) sh[3 * k + ch] = v.basis[k][n] * v.colour[ch][n];
+}
+
 SPLAT_INLINE void write_gradients(const Gaussians& all, const Chunk& g, const ChunkGradients& v,
                                   const ParameterGradients& out) {
   const int terms = (all.sh_degree + 1) * (all.sh_degree + 1);
@@ -162,8 +168,7 @@ SPLAT_INLINE void write_gradients(const Gaussians& all, const Chunk& g, const Ch
     out.opacities[i] = v.opacity[n];
     if (out.means2d) out.means2d[2 * i] = v.pixel[0][n], out.means2d[2 * i + 1] = v.pixel[1][n];
     float* sh = out.sh + i * all.sh_stride * 3;
-    for (int k = 0; k < terms; k++)
-      for (int ch = 0; ch < 3; ch++) sh[3 * k + ch] = v.basis[k][n] * v.colour[ch][n];
+    sh_gradient(v, n, terms, sh);
     for (int k = 3 * terms; k < 3 * all.sh_stride; k++) sh[k] = 0;
   }
 }
@@ -188,8 +193,7 @@ SPLAT_INLINE void adam_chunk(const Gaussians& all, const Chunk& g, const ChunkGr
     for (int k = 0; k < 4; k++) geometry[3 + k] = v.quat[k][n];
     geometry[10] = v.opacity[n] + adam.opacity_weight * opacity * (1.0f - opacity);
     alignas(64) float sh[48];
-    for (int k = 0; k < terms; k++)
-      for (int ch = 0; ch < 3; ch++) sh[3 * k + ch] = v.basis[k][n] * v.colour[ch][n];
+    sh_gradient(v, n, terms, sh);
     adam_update(adam, g.id[n], geometry, sh, 3 * terms, all.sh_stride * 3);
     if (adam.pixel_gradients) {
       float* sums = adam.pixel_gradients + 2 * static_cast<int64_t>(g.id[n]);
