@@ -185,7 +185,8 @@ def reconstruct(
         long_side: Pixels, for the frames on disk and for training [960 and the preset's].
         steps: Training steps [the preset's].
         budget: Most Gaussians [the preset's].
-        cameras: Known cameras: the .json beside a generated video, a transforms.json or a COLMAP folder.
+        cameras: Known cameras: the .json beside a generated video, a transforms.json, a COLMAP folder
+            or a RealEstate10K .txt.
         device: Where to train; cuda needs `pip install 'splatreel[cuda]'`.
         seed: Of every random choice.
         force: Redo this stage and those after it.

@@ -22,7 +22,7 @@ from recon.colmap_files import write_colmap
 from recon.errors import CameraSolveError, FormatError
 from recon.events import Listener, Notice, StageFinished, StageProgress, StageStarted, ignore
 from recon.judge import MIN_FRAMES
-from recon.known_cameras import use_known
+from recon.known_cameras import FORMATS, use_known
 from recon.scene import SceneFolder, hash_of, hash_of_file, link_or_copy, remove, replacing, write_json
 from recon.solve import STAGE, Solution, Unsolved, solve_cameras
 from recon.types import Cameras, Chunk, Frames, Points, Shot
@@ -55,7 +55,7 @@ def place_cameras(
     """Solve (or take over) the cameras of every shot and write the chunk folders.
 
     Args:
-        cameras_file: Known cameras: a sidecar, a transforms.json or a COLMAP folder.
+        cameras_file: Known cameras: see `recon.known_cameras.FORMATS`.
         seed: Of every random choice; the same frames and seed give bitwise the same cameras.
         force: Do it again although it was done.
 
@@ -109,9 +109,7 @@ def hash_of_known(path: Path) -> str:
         FormatError: It does not exist.
     """
     if not path.exists():
-        raise FormatError(
-            f"{path} does not exist; --cameras expects a sidecar, transforms.json or COLMAP folder"
-        )
+        raise FormatError(f"{path} does not exist; --cameras expects {FORMATS}")
     if path.is_file():
         return hash_of_file(path)
     folders = [path, path / "sparse", path / "sparse" / "0"]

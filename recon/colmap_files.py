@@ -1,4 +1,4 @@
-"""COLMAP's binary model files (cameras.bin, images.bin, points3D.bin), without pycolmap.
+"""COLMAP's model files (cameras, images and points3D; binary written, binary or text read), without pycolmap.
 
 The three classic files: every reader since 2016 knows them, pycolmap 4 makes the newer rigs and
 frames of them itself. Format: colmap.github.io/format.html.
@@ -7,6 +7,7 @@ frames of them itself. Format: colmap.github.io/format.html.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -27,6 +28,11 @@ MODELS: dict[int, tuple[int, tuple[int, ...]]] = {
     3: (5, (0, 0, 1, 2, 3, 4)),  # RADIAL
     4: (8, (0, 1, 2, 3, 4, 5, 6, 7)),  # OPENCV
 }
+NAMES = {"SIMPLE_PINHOLE": 0, "PINHOLE": PINHOLE, "SIMPLE_RADIAL": 2, "RADIAL": 3, "OPENCV": 4}
+"""COLMAP's model ids by the names that text files use."""
+
+ImageRow = tuple[str, tuple[float, ...], int]
+"""Name, (qw, qx, qy, qz, tx, ty, tz) and camera id of an image."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -106,30 +112,34 @@ def write_colmap(folder: Path, cameras: Cameras, points: Points) -> None:
 
 
 def find_colmap(folder: Path) -> Path | None:
-    """The folder with images.bin: `folder` itself, or its sparse/0 or sparse."""
-    for candidate in (folder, folder / "0", folder / "sparse" / "0", folder / "sparse"):
-        if (candidate / "images.bin").is_file() and (candidate / "cameras.bin").is_file():
-            return candidate
+    """The folder with the images and cameras files: `folder` itself, or its sparse/0 or sparse."""
+    candidates = (folder, folder / "0", folder / "sparse" / "0", folder / "sparse")
+    for ending in (".bin", ".txt"):
+        for candidate in candidates:
+            if all((candidate / f"{name}{ending}").is_file() for name in ("images", "cameras")):
+                return candidate
     return None
 
 
 def read_colmap(folder: Path) -> ColmapModel:
-    """Read the cameras of a COLMAP model (`folder` or its sparse/0).
+    """Read the cameras of a binary or text COLMAP model (`folder` or its sparse/0).
 
     Raises:
-        FormatError: No binary model there, a camera model we do not know, or a truncated file.
+        FormatError: No model there, a camera model we do not know, or a damaged file.
     """
     found = find_colmap(folder)
     if found is None:
-        text = (folder / "images.txt").exists() or (folder / "sparse" / "0" / "images.txt").exists()
-        hint = "convert it with `colmap model_converter --output_type BIN`" if text else "pass its sparse/0"
         raise FormatError(
-            f"{folder}: found {'a text model' if text else 'no images.bin and cameras.bin'}, "
-            f"expected a binary COLMAP model; {hint}"
+            f"{folder}: found neither images.bin and cameras.bin nor images.txt and cameras.txt, "
+            "expected a COLMAP model; pass its sparse/0"
         )
     try:
-        lenses = _read_cameras(found / "cameras.bin")
-        rows = sorted(_read_images(found / "images.bin"))
+        if (found / "images.bin").is_file() and (found / "cameras.bin").is_file():
+            lenses, rows = _read_cameras(found / "cameras.bin"), _read_images(found / "images.bin")
+        else:
+            lenses = _read_cameras_text(found / "cameras.txt")
+            rows = _read_images_text(found / "images.txt")
+        rows = sorted(rows)
         poses = np.array([row[1] for row in rows], float).reshape(-1, 7)
         world_from_camera = np.tile(np.eye(4), (len(rows), 1, 1))
         rotation = rotation_of(poses[:, :4]).transpose(0, 2, 1)
@@ -144,26 +154,58 @@ def read_colmap(folder: Path) -> ColmapModel:
         ) from error
 
 
+def _lens(path: Path, model: int | str, width: int, height: int, params: Sequence[float]) -> Lens:
+    key = NAMES.get(model, -1) if isinstance(model, str) else model
+    if key not in MODELS:
+        raise FormatError(
+            f"{path}: found camera model {model}, expected a pinhole, radial or OPENCV camera; "
+            "undistort the images with COLMAP first"
+        )
+    count, places = MODELS[key]
+    if len(params) != count:
+        raise ValueError(f"{len(params)} parameters for camera model {model} in {path.name}")
+    fx, fy, cx, cy, *bends = (params[place] for place in places)
+    distortion = tuple(bends + [0.0] * (4 - len(bends))) if any(bends) else ()
+    return Lens(width, height, np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]]), distortion)
+
+
 def _read_cameras(path: Path) -> dict[int, Lens]:
     lenses = {}
     with path.open("rb") as file:
         for _ in range(_take(file, "<Q")[0]):
             key, model, width, height = _take(file, "<iiQQ")
-            if model not in MODELS:
-                raise FormatError(
-                    f"{path}: found camera model {model}, expected a pinhole, radial or OPENCV camera; "
-                    "undistort the images with COLMAP first"
-                )
-            count, places = MODELS[model]
-            params = _take(file, f"<{count}d")
-            fx, fy, cx, cy, *bends = (params[place] for place in places)
-            distortion = tuple(bends + [0.0] * (4 - len(bends))) if any(bends) else ()
-            lenses[key] = Lens(width, height, np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]]), distortion)
+            params = _take(file, f"<{MODELS[model][0]}d") if model in MODELS else ()
+            lenses[key] = _lens(path, model, width, height, params)
     return lenses
 
 
-def _read_images(path: Path) -> list[tuple[str, tuple[float, ...], int]]:
-    """(name, (qw, qx, qy, qz, tx, ty, tz), camera id) of each image."""
+def _read_cameras_text(path: Path) -> dict[int, Lens]:
+    lenses = {}
+    for line in _lines(path):
+        if line.strip():
+            key, model, width, height, *params = line.split()
+            lenses[int(key)] = _lens(path, model, int(width), int(height), [float(value) for value in params])
+    return lenses
+
+
+def _read_images_text(path: Path) -> list[ImageRow]:
+    rows = []
+    # Two lines an image; the second one, its observations, may be empty.
+    for line in _lines(path)[::2]:
+        fields = line.split(maxsplit=9)
+        if len(fields) != 10:
+            raise ValueError(f"an image with {len(fields)} of 10 values in {path.name}")
+        rows.append((fields[9].strip(), tuple(float(value) for value in fields[1:8]), int(fields[8])))
+    return rows
+
+
+def _lines(path: Path) -> list[str]:
+    """Without comments, and without empty lines at the end."""
+    lines = path.read_text(encoding="utf-8").rstrip().splitlines()
+    return [line for line in lines if not line.startswith("#")]
+
+
+def _read_images(path: Path) -> list[ImageRow]:
     rows = []
     with path.open("rb") as file:
         for _ in range(_take(file, "<Q")[0]):

@@ -30,7 +30,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Score the splats on disk against the frames again and update metrics.json.
 
-    `truth` (a sidecar, transforms.json or COLMAP folder) adds {"truth": {"ate_percent", "rotation_deg",
+    `truth` (see `recon.known_cameras.FORMATS`) adds {"truth": {"ate_percent", "rotation_deg",
     "focal_percent"}} for the main shot; without it, a sidecar beside the source video is used if there.
     """
     scene = SceneFolder.open(path)

@@ -1,4 +1,4 @@
-"""Cameras that somebody knows already: our sidecar, a transforms.json or a COLMAP model.
+"""Cameras that somebody knows already: our sidecar, a transforms.json, a COLMAP model or RealEstate10K text.
 
 They are used in two ways: instead of solving (`--cameras`), and as the truth to compare with.
 """
@@ -23,6 +23,7 @@ from recon.types import Frames, Shot
 from recon.undistort import Lens
 
 SIDECAR = "splatreel-video"
+FORMATS = "a sidecar, a transforms.json, a COLMAP folder or a RealEstate10K text file"
 ONE_LENS = 0.01
 """Relative: focal lengths that differ by more are a zoom."""
 
@@ -58,21 +59,53 @@ def read_known(path: Path, frames: Frames, source_fps: float | None = None) -> K
         FormatError: No known format, or poses that cannot be matched with the frames.
     """
     if not path.exists():
-        raise FormatError(f"{path} does not exist; expected a sidecar, a transforms.json or a COLMAP folder")
+        raise FormatError(f"{path} does not exist; expected {FORMATS}")
     if path.is_dir() and not (path / "transforms.json").is_file():
         model = read_colmap(path)
         return _by_name(path, model.names, model.world_from_camera, model.lenses, frames, source_fps)
+    if path.suffix.lower() == ".txt":
+        poses, lens = _read_realestate10k(path, frames)
+        names = tuple(str(i) for i in range(len(poses)))
+        return _by_name(path, names, poses, lens, frames, source_fps)
     file = path / "transforms.json" if path.is_dir() else path
     try:
         content = json.loads(file.read_text())
     except (OSError, ValueError) as error:
-        raise FormatError(
-            f"{file} is not JSON ({error}); expected a sidecar, a transforms.json or a COLMAP folder"
-        ) from error
+        raise FormatError(f"{file} is not JSON ({error}); expected {FORMATS}") from error
     if isinstance(content, dict) and content.get("format") == SIDECAR:
         return _from_sidecar(file, content, frames)
     known = read_transforms(file)
     return _by_name(file, known.names, known.world_from_camera, known.lenses, frames, source_fps)
+
+
+def _read_realestate10k(path: Path, frames: Frames) -> tuple[np.ndarray, tuple[Lens, ...]]:
+    """Poses [F, 4, 4] and lenses; line i is frame i of the video.
+
+    A line holds a time, fx fy cx cy in widths and heights of the image, two unused values and
+    camera_from_world in rows (Zhou et al. 2018, google.github.io/realestate10k). It says nothing of the
+    image's size, so the lens fits frames of any shape: a resized clip has fx ≠ fy in pixels.
+    """
+    try:
+        lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        if lines and "//" in lines[0][0]:
+            del lines[0]  # the address of the video
+        rows = np.array(lines, float)
+        if rows.ndim != 2 or rows.shape[1] != 19 or not np.isfinite(rows).all():
+            raise ValueError(f"{len(lines)} lines, not all of 19 numbers")
+        camera_from_world = np.tile(np.eye(4), (len(rows), 1, 1))
+        camera_from_world[:, :3] = rows[:, 7:].reshape(-1, 3, 4)
+        poses = np.linalg.inv(camera_from_world)
+    except (OSError, ValueError) as error:  # UnicodeDecodeError and LinAlgError are ValueErrors
+        raise FormatError(
+            f"{path}: {error}; expected a RealEstate10K file (an address, then 19 numbers a line); "
+            "a COLMAP text model is given by its folder"
+        ) from error
+    size = np.array([frames.width, frames.height, frames.width, frames.height])
+    lenses = []
+    for fx, fy, cx, cy in rows[:, 1:5] * size:
+        K = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
+        lenses.append(Lens(frames.width, frames.height, K))
+    return poses, tuple(lenses)
 
 
 def _from_sidecar(path: Path, content: dict[str, Any], frames: Frames) -> KnownCameras:

@@ -40,7 +40,7 @@ def reconstruct(
         config: Training settings; `config_for("standard")` when None.
         fps, start, end: Which frames to take (frames per second, seconds).
         long_side: Long side of the frames on disk in pixels; frames are never enlarged.
-        cameras: Known cameras (a sidecar, transforms.json or COLMAP folder) instead of solving.
+        cameras: Known cameras (see `recon.known_cameras.FORMATS`) instead of solving.
         device: "auto", "cpu" or "cuda".
         force: Redo this stage and those after it.
 

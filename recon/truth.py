@@ -14,7 +14,7 @@ from recon.world import Similarity
 
 
 def read_truth(path: Path, frames: Frames, source_fps: float | None = None) -> KnownCameras:
-    """True cameras of the frames on disk, from a sidecar, a transforms.json or a COLMAP folder.
+    """True cameras of the frames on disk, from any file of known cameras (`recon.known_cameras.FORMATS`).
 
     Raises:
         FormatError: No known format, or poses that cannot be matched with the frames.

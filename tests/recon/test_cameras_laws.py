@@ -297,14 +297,16 @@ def test_colmap_round_trip(solved: tuple[Cameras, Points], tmp_path: Path) -> No
     assert pycolmap.Reconstruction(str(tmp_path / "part")).compute_num_observations() == 180
 
 
-def test_reads_what_colmap_writes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["binary", "text"])
+def test_reads_what_colmap_writes(tmp_path: Path, kind: str) -> None:
     import pycolmap
 
     options = pycolmap.SyntheticDatasetOptions()
     options.num_rigs, options.num_frames_per_rig, options.num_points3D = 1, 7, 30
     model = pycolmap.synthesize_dataset(options)
-    model.write_binary(str(tmp_path))
+    getattr(model, f"write_{kind}")(str(tmp_path))
     back = read_colmap(tmp_path)
+    assert len(back.names) == 7
     for name, pose in zip(back.names, back.world_from_camera, strict=True):
         image = model.find_image_with_name(name)
         assert image is not None
@@ -366,8 +368,28 @@ def test_broken_files_get_a_sentence(tmp_path: Path, text: str) -> None:
     with pytest.raises(FormatError, match="expected") as caught:
         read_known(path, frames_of(3))
     assert "\n" not in str(caught.value)
-    with pytest.raises(FormatError, match=r"found no images\.bin"):
+    with pytest.raises(FormatError, match=r"found neither images\.bin"):
         read_known(tmp_path, frames_of(3))
+
+
+def test_realestate10k_text(tmp_path: Path) -> None:
+    """Poses come back, the lens follows the size of the frames, and other text gets a sentence."""
+    poses = textured_room.arc(12)
+    rows = [
+        " ".join(
+            f"{value:.9f}" for value in (33.3 * i, 0.5, 0.9, 0.5, 0.5, 0, 0, *np.linalg.inv(pose)[:3].flat)
+        )
+        for i, pose in enumerate(poses)
+    ]
+    path = tmp_path / "clip.txt"
+    path.write_text("\n".join(["https://example.org/watch", *rows]) + "\n")
+    known = read_known(path, frames_of(12, size=(384, 256)))
+    np.testing.assert_allclose(known.world_from_camera, poses, atol=1e-7)
+    np.testing.assert_allclose(known.lens.K, [[192, 0, 192], [0, 230.4, 128], [0, 0, 1]], atol=1e-9)
+    for text in ("", "https://example.org/watch\n", f"{rows[0]}\n1 2 3\n", rows[0].replace("0.5", "nan")):
+        path.write_text(text)
+        with pytest.raises(FormatError, match="expected a RealEstate10K file"):
+            read_known(path, frames_of(12))
 
 
 def test_truncated_colmap_model(solved: tuple[Cameras, Points], tmp_path: Path) -> None:
