@@ -31,7 +31,7 @@ from recon.world import find_world, into_world
 
 __all__ = ["load_solution", "place_cameras"]
 
-REVISION = 1
+REVISION = 2
 """Part of the stage's key: raised when the same settings give other results."""
 
 
@@ -158,6 +158,8 @@ def _place_shot(
     except CameraSolveError as error:
         row |= {"verdict": "failed", "reason": str(error), "placed": 0}
         row["attempts"] = error.attempts if isinstance(error, Unsolved) else []
+        if isinstance(error, Unsolved):
+            row["probe"] = error.probe.to_json()
         return _Shot(shot, {**row, "seconds": round(time.monotonic() - began, 3)}, None)
     found = solution.judgement
     cameras, points = _finish(solution)
@@ -172,6 +174,7 @@ def _place_shot(
         "lens": {"K": solution.solved.lens.K, "distortion": solution.solved.lens.distortion},
         "models": solution.solved.models,
         "attempts": solution.attempts,
+        **({"probe": solution.probe.to_json()} if solution.probe else {}),
         "world": similarity.to_json(),
         "seconds": round(time.monotonic() - began, 3),
     }

@@ -17,6 +17,7 @@ from recon.attempts import ATTEMPTS, Attempt
 from recon.errors import CameraSolveError
 from recon.events import Listener, Notice, StageProgress
 from recon.judge import ADVICE_MOVE, ENOUGH_PLACED, MIN_FRAMES, Judgement, judge
+from recon.probe import SIZE, Probe, probe
 from recon.scene import remove
 from recon.solver_process import run_job
 from recon.types import Frames, Points, Shot
@@ -70,6 +71,8 @@ class Solution:
     judgement: Judgement
     attempts: tuple[dict[str, Any], ...]
     """Rows for cameras/report.json."""
+    probe: Probe | None = None
+    """None for known cameras."""
 
 
 def find_features(
@@ -111,10 +114,11 @@ def find_features(
 class Unsolved(CameraSolveError):
     """No attempt was worth keeping."""
 
-    def __init__(self, message: str, attempts: list[dict[str, Any]]) -> None:
+    def __init__(self, message: str, attempts: list[dict[str, Any]], look: Probe) -> None:
         super().__init__(message)
         self.attempts = attempts
         """Rows for cameras/report.json."""
+        self.probe = look
 
 
 def solve_cameras(frames: Frames, shot: Shot, work: Path, *, seed: int = 0, on_event: Listener) -> Solution:
@@ -130,6 +134,9 @@ def solve_cameras(frames: Frames, shot: Shot, work: Path, *, seed: int = 0, on_e
         CameraSolveError: The solver crashed while it looked for features.
     """
     work.mkdir(parents=True, exist_ok=True)
+    look = probe(frames, shot)
+    if look.kind == "still":
+        raise Unsolved(no_parallax(look), [], look)
     database = find_features(frames, shot, work, seed=seed, lens=None, on_event=on_event)
     best: tuple[Solved, Judgement] | None = None
     rows: list[dict[str, Any]] = []
@@ -168,15 +175,35 @@ def solve_cameras(frames: Frames, shot: Shot, work: Path, *, seed: int = 0, on_e
             found = replace(found, verdict="unsure", reason=GUESSED_FOCAL)
         elif "cut_off_after_seconds" in row and found.verdict == "unsure" and found.focal_sane:
             found = _out_of_time(found)
+        if look.kind == "turning":
+            # A wrong focal length makes parallax out of a pan: a 14° one came out "good", with 3.4°.
+            verdict = "failed" if found.verdict == "failed" else "unsure"
+            found = replace(found, verdict=verdict, reason=no_parallax(look))
         row |= {"models": list(solved.models), **found.to_json()}
         if best is None or _worth(found) > _worth(best[1]):
             best = solved, found
         if _settles(found, cut_off="cut_off_after_seconds" in row):
             break
     if best is None or best[1].verdict == "failed":
-        raise Unsolved(best[1].reason if best else problem, rows)
+        if best is None and look.kind == "turning":
+            problem = no_parallax(look)
+        raise Unsolved(best[1].reason if best else problem, rows, look)
     _tell_of_pieces(*best, on_event)
-    return Solution(*best, tuple(rows))
+    return Solution(*best, tuple(rows), look)
+
+
+def no_parallax(look: Probe) -> str:
+    """For the user: what the pictures of a still or turning camera show, and what to do."""
+    if look.kind == "still":
+        words = (
+            f"the camera stands still (the picture moves {max(look.flow_px):.1f} px in frames {SIZE} px long)"
+        )
+    else:
+        words = (
+            "the camera only turns or zooms, or shows one flat surface "
+            f"({100 * look.homography[-1]:.0f} % of the picture moves as a plane would)"
+        )
+    return f"{words}, so nothing tells depth: {ADVICE}"
 
 
 def time_limit(frames: int) -> int:
@@ -201,17 +228,20 @@ def _mapping(
 ) -> dict[str, Any]:
     """The child's job for one attempt."""
     long = shot.frames > LONG_SHOT
+    incremental = {
+        "min_model_size": 3,
+        "max_num_models": MODELS_AT_MOST,
+        "max_runtime_seconds": limit,
+        **({"ba_global_frames_ratio": 1.4, "ba_global_points_ratio": 1.4} if long else {}),
+    }
     return {
         **job_for("map", frames, shot, database, seed),
+        # The incremental mapper keeps what it has when its own limit is reached; the global one has none.
+        **({"seconds": limit} if attempt.mapper == "global" else {}),
         "params": _params(frames, attempt.focal * max(frames.width, frames.height)),
         "focal_known": attempt.focal_locked,
-        "options": {
-            "min_model_size": 3,
-            "max_num_models": MODELS_AT_MOST,
-            "max_runtime_seconds": limit,
-            **({"ba_global_frames_ratio": 1.4, "ba_global_points_ratio": 1.4} if long else {}),
-            **attempt.options,
-        },
+        "mapper": attempt.mapper,
+        "options": {**(incremental if attempt.mapper == "incremental" else {}), **attempt.options},
     }
 
 

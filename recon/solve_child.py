@@ -30,6 +30,16 @@ def main() -> int:
     job = json.loads(sys.stdin.readline())
     threading.Thread(target=_die_with_parent, daemon=True).start()
 
+    def out_of_time() -> None:
+        out.write(json.dumps({"error": f"no result within {job['seconds']} s"}) + "\n")
+        os._exit(1)
+
+    if "seconds" in job:
+        # For calls of pycolmap that know no time limit and cannot be cancelled.
+        clock = threading.Timer(job["seconds"], out_of_time)
+        clock.daemon = True
+        clock.start()
+
     def tell(done: int, total: int | None, note: str) -> None:
         out.write(json.dumps({"done": done, "total": total, "note": note}) + "\n")
 
@@ -100,8 +110,17 @@ def _options(job: dict[str, Any]) -> Any:
     return options
 
 
+def _global_options(job: dict[str, Any]) -> Any:
+    import pycolmap
+
+    options = pycolmap.GlobalPipelineOptions(num_threads=1, random_seed=job["seed"])
+    options.mapper.num_threads, options.mapper.random_seed = 1, job["seed"]
+    options.mergedict(job["options"])
+    return options
+
+
 def _map(job: dict[str, Any], tell: Any) -> None:
-    """Incremental mapping of the database; the largest model becomes the result."""
+    """Incremental or global mapping of the database; the largest model becomes the result."""
     import pycolmap
 
     pycolmap.set_random_seed(job["seed"])
@@ -120,14 +139,20 @@ def _map(job: dict[str, Any], tell: Any) -> None:
 
     scratch = Path(job["scratch"])
     scratch.mkdir(parents=True, exist_ok=True)
-    models = pycolmap.incremental_mapping(
-        job["database"],
-        job["folder"],
-        scratch,
-        options=_options(job),
-        initial_image_pair_callback=lambda: placing(2),
-        next_image_callback=lambda: placing(0),
-    )
+    if job["mapper"] == "global":
+        tell(0, None, "placing all frames at once")
+        models = pycolmap.global_mapping(
+            job["database"], job["folder"], scratch, options=_global_options(job)
+        )
+    else:
+        models = pycolmap.incremental_mapping(
+            job["database"],
+            job["folder"],
+            scratch,
+            options=_options(job),
+            initial_image_pair_callback=lambda: placing(2),
+            next_image_callback=lambda: placing(0),
+        )
     ranked = sorted(models.values(), key=lambda model: (-model.num_reg_images(), -model.num_points3D()))
     _save(job, ranked[0] if ranked else None, [model.num_reg_images() for model in ranked])
 
