@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from recon.judge import ADVICE_MOVE
 from recon.types import Frames, Shot
 
 Kind = Literal["moving", "turning", "still", "blank"]
@@ -56,6 +57,17 @@ class Probe:
     def to_json(self) -> dict[str, object]:
         """For cameras/report.json."""
         return asdict(self)
+
+    def no_parallax(self) -> str:
+        """For the user: what the pictures of a still or turning camera show, and what to do."""
+        if self.kind == "still":
+            words = f"the camera stands still (the picture moves {max(self.flow_px):.1f} of {SIZE} pixels)"
+        else:
+            words = (
+                "the camera only turns or zooms, or shows one flat surface "
+                f"({100 * self.homography[-1]:.0f} % of the picture moves as a plane would)"
+            )
+        return f"{words}, so nothing tells depth: {ADVICE_MOVE}, or give the cameras with --cameras FILE"
 
 
 def probe(frames: Frames, shot: Shot) -> Probe:

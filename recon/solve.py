@@ -17,7 +17,7 @@ from recon.attempts import ATTEMPTS, Attempt
 from recon.errors import CameraSolveError
 from recon.events import Listener, Notice, StageProgress
 from recon.judge import ADVICE_MOVE, ENOUGH_PLACED, MIN_FRAMES, Judgement, judge
-from recon.probe import SIZE, Probe, probe
+from recon.probe import Probe, probe
 from recon.scene import remove
 from recon.solver_process import run_job
 from recon.types import Frames, Points, Shot
@@ -86,6 +86,7 @@ def find_features(
     on_event: Listener,
 ) -> Path:
     """Detect and match the features of a shot (of the frames `only`) into a database; returns its path."""
+    _check_files(frames, list(shot.numbers) if only is None else only.tolist())
     database = work / f"shot_{shot.index:03d}.db"
     for leftover in work.glob(f"{database.name}*"):
         remove(leftover)
@@ -100,15 +101,18 @@ def find_features(
         "exhaustive": shot.frames <= EXHAUSTIVE_FRAMES,
         "overlap": OVERLAP,
     }
+    run_job(job, work, _progress(on_event))
+    return database
+
+
+def _check_files(frames: Frames, numbers: list[int]) -> None:
     # pycolmap leaves out a file that is not there without a word.
-    missing = [name for name in job["names"] if not (frames.folder / name).is_file()]
+    missing = [frames.file_name(number) for number in numbers if not frames.path(number).is_file()]
     if missing:
         raise CameraSolveError(
             f"{len(missing)} frame(s) such as {missing[0]} are missing in {frames.folder}; "
             "run the same command with --force frames"
         )
-    run_job(job, work, _progress(on_event))
-    return database
 
 
 class Unsolved(CameraSolveError):
@@ -134,9 +138,10 @@ def solve_cameras(frames: Frames, shot: Shot, work: Path, *, seed: int = 0, on_e
         CameraSolveError: The solver crashed while it looked for features.
     """
     work.mkdir(parents=True, exist_ok=True)
+    _check_files(frames, list(shot.numbers))
     look = probe(frames, shot)
     if look.kind == "still":
-        raise Unsolved(no_parallax(look), [], look)
+        raise Unsolved(look.no_parallax(), [], look)
     database = find_features(frames, shot, work, seed=seed, lens=None, on_event=on_event)
     best: tuple[Solved, Judgement] | None = None
     rows: list[dict[str, Any]] = []
@@ -178,7 +183,7 @@ def solve_cameras(frames: Frames, shot: Shot, work: Path, *, seed: int = 0, on_e
         if look.kind == "turning":
             # A wrong focal length makes parallax out of a pan: a 14° one came out "good", with 3.4°.
             verdict = "failed" if found.verdict == "failed" else "unsure"
-            found = replace(found, verdict=verdict, reason=no_parallax(look))
+            found = replace(found, verdict=verdict, reason=look.no_parallax())
         row |= {"models": list(solved.models), **found.to_json()}
         if best is None or _worth(found) > _worth(best[1]):
             best = solved, found
@@ -186,24 +191,10 @@ def solve_cameras(frames: Frames, shot: Shot, work: Path, *, seed: int = 0, on_e
             break
     if best is None or best[1].verdict == "failed":
         if best is None and look.kind == "turning":
-            problem = no_parallax(look)
+            problem = look.no_parallax()
         raise Unsolved(best[1].reason if best else problem, rows, look)
     _tell_of_pieces(*best, on_event)
     return Solution(*best, tuple(rows), look)
-
-
-def no_parallax(look: Probe) -> str:
-    """For the user: what the pictures of a still or turning camera show, and what to do."""
-    if look.kind == "still":
-        words = (
-            f"the camera stands still (the picture moves {max(look.flow_px):.1f} px in frames {SIZE} px long)"
-        )
-    else:
-        words = (
-            "the camera only turns or zooms, or shows one flat surface "
-            f"({100 * look.homography[-1]:.0f} % of the picture moves as a plane would)"
-        )
-    return f"{words}, so nothing tells depth: {ADVICE}"
 
 
 def time_limit(frames: int) -> int:

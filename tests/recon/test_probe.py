@@ -75,13 +75,9 @@ def test_a_still_camera_is_named(tmp_path: Path) -> None:
 def test_parallax_made_of_a_pan_is_not_believed(tmp_path: Path) -> None:
     """COLMAP's defaults place all frames with 0.07 px and some 3° of parallax, by a wrong focal length."""
     scene = textured_room.clip(tmp_path / "scene", textured_room.lens(), path_of("pan"))
-    try:
-        ((cameras, _),) = place_cameras(scene).values()
-    except CameraSolveError as error:
-        assert "only turns or zooms" in str(error)
-    else:
-        assert cameras.verdict == "unsure"
-        assert "only turns or zooms" in cameras.reason
+    ((cameras, _),) = place_cameras(scene).values()
+    assert cameras.verdict == "unsure"
+    assert "only turns or zooms" in cameras.reason
 
 
 def test_grey_frames_say_nothing(tmp_path: Path) -> None:
