@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -181,10 +182,13 @@ def test_a_grey_clip_gets_a_sentence(tmp_path: Path, frames: int, expected: str)
     assert json.loads(scene.report_path.read_text())["shots"][0]["verdict"] == "failed"
 
 
-def test_a_second_attempt_after_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("mapper", ["incremental", "global"])
+def test_a_second_attempt_after_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mapper: Literal["incremental", "global"]
+) -> None:
     """An attempt that finds nothing is reported, and the next one gets its turn."""
     hopeless = Attempt("hopeless", "asks too much", options={"mapper": {"init_min_num_inliers": 10**6}})
-    locked = Attempt("locked", "true focal length", focal=300 / 320, focal_locked=True)
+    locked = Attempt("locked", "true focal length", focal=300 / 320, focal_locked=True, mapper=mapper)
     monkeypatch.setattr(solve, "ATTEMPTS", (hopeless, locked))
     scene = textured_room.clip(tmp_path / "scene", textured_room.lens(), textured_room.arc(6))
     events: list[Event] = []
