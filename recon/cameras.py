@@ -157,9 +157,9 @@ def _place_shot(
             )
     except CameraSolveError as error:
         row |= {"verdict": "failed", "reason": str(error), "placed": 0}
-        row["attempts"] = error.attempts if isinstance(error, Unsolved) else []
+        row["attempts"] = []
         if isinstance(error, Unsolved):
-            row["probe"] = error.probe.to_json()
+            row |= {"attempts": error.attempts, "probe": error.probe.to_json()}
         return _Shot(shot, {**row, "seconds": round(time.monotonic() - began, 3)}, None)
     found = solution.judgement
     cameras, points = _finish(solution)

@@ -111,13 +111,13 @@ def write_colmap(folder: Path, cameras: Cameras, points: Points) -> None:
                 file.write(struct.pack(f"<{2 * len(elements)}i", *(v for pair in elements for v in pair)))
 
 
-def find_colmap(folder: Path) -> Path | None:
-    """The folder with the images and cameras files: `folder` itself, or its sparse/0 or sparse."""
+def _find(folder: Path) -> tuple[Path, str] | None:
+    """The folder with the images and cameras files (`folder`, its sparse/0 or sparse), and their ending."""
     candidates = (folder, folder / "0", folder / "sparse" / "0", folder / "sparse")
     for ending in (".bin", ".txt"):
         for candidate in candidates:
             if all((candidate / f"{name}{ending}").is_file() for name in ("images", "cameras")):
-                return candidate
+                return candidate, ending
     return None
 
 
@@ -127,14 +127,15 @@ def read_colmap(folder: Path) -> ColmapModel:
     Raises:
         FormatError: No model there, a camera model we do not know, or a damaged file.
     """
-    found = find_colmap(folder)
-    if found is None:
+    place = _find(folder)
+    if place is None:
         raise FormatError(
             f"{folder}: found neither images.bin and cameras.bin nor images.txt and cameras.txt, "
             "expected a COLMAP model; pass its sparse/0"
         )
+    found, ending = place
     try:
-        if (found / "images.bin").is_file() and (found / "cameras.bin").is_file():
+        if ending == ".bin":
             lenses, rows = _read_cameras(found / "cameras.bin"), _read_images(found / "images.bin")
         else:
             lenses = _read_cameras_text(found / "cameras.txt")

@@ -64,9 +64,9 @@ def read_known(path: Path, frames: Frames, source_fps: float | None = None) -> K
         model = read_colmap(path)
         return _by_name(path, model.names, model.world_from_camera, model.lenses, frames, source_fps)
     if path.suffix.lower() == ".txt":
-        poses, lens = _read_realestate10k(path, frames)
+        poses, lenses = _read_realestate10k(path, frames)
         names = tuple(str(i) for i in range(len(poses)))
-        return _by_name(path, names, poses, lens, frames, source_fps)
+        return _by_name(path, names, poses, lenses, frames, source_fps)
     file = path / "transforms.json" if path.is_dir() else path
     try:
         content = json.loads(file.read_text())

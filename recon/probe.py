@@ -7,6 +7,7 @@ frames of a camera that only turns, or zooms, is one homography whatever the sce
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Literal
 
 import cv2
@@ -73,12 +74,13 @@ class Probe:
 def probe(frames: Frames, shot: Shot) -> Probe:
     """Look at a shot of two or more frames (about half a second)."""
     last = shot.frames - 1
+    # Most frames are in pairs of several gaps; decoding one costs about as much as its flow.
+    grey = cache(lambda number: _grey(frames, shot.first + number))
     rows = []
     for gap in sorted({gap for gap in (1, 2, 4, 8, 16, 32, last) if gap <= last}):
         starts = sorted({0, (last - gap) // 2, last - gap})
-        seen, flow, homography = np.median(
-            [_compare(frames, shot.first + start, shot.first + start + gap) for start in starts], axis=0
-        )
+        pairs = [_compare(grey(start), grey(start + gap)) for start in starts]
+        seen, flow, homography = np.median(pairs, axis=0)
         if seen >= ENOUGH_SEEN and flow <= FARTHEST:
             rows.append((gap, round(float(flow), 3), round(float(homography), 3)))
     if not rows:
@@ -92,9 +94,8 @@ def probe(frames: Frames, shot: Shot) -> Probe:
     return Probe(kind, gaps, flows, shares)
 
 
-def _compare(frames: Frames, first: int, second: int) -> tuple[float, float, float]:
-    """Share of trusted places, median flow in pixels, share that fits one homography."""
-    a, b = _grey(frames, first), _grey(frames, second)
+def _compare(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
+    """Share of trusted places, median flow in pixels, share that fits one homography; [H, W] uint8."""
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     forth = dis.calc(a, b, np.zeros((*a.shape, 2), np.float32))
     back = dis.calc(b, a, np.zeros((*a.shape, 2), np.float32))
