@@ -5,7 +5,7 @@ OpenCV's PNG writer; so it lives here, alone. One job per process: a JSON line o
 lines of progress on stdout; the result in an .npz; pycolmap's own log on stderr.
 
 Two runs give bitwise equal results: images are numbered in order before the threads extract,
-and the mapper has one thread (measured: no slower at 29 frames).
+and matching and mapping have one thread each (docs/decisions.md).
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ def _features(job: dict[str, Any], tell: Any) -> None:
     tell(len(names), len(names), "matching features")
     verification = pycolmap.TwoViewGeometryOptions()
     verification.ransac.random_seed = job["seed"]
-    matching = pycolmap.FeatureMatchingOptions(use_gpu=False)
+    # With more threads one run in fifty has other matches in a pair or two when the machine is busy.
+    matching = pycolmap.FeatureMatchingOptions(use_gpu=False, num_threads=1)
     if job["exhaustive"]:
         pycolmap.match_exhaustive(database, matching_options=matching, verification_options=verification)
     else:
