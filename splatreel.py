@@ -20,6 +20,7 @@ Positional = tyro.conf.Positional
 Out = Annotated[Path, tyro.conf.arg(metavar="PATH")]
 Number = Annotated[float | None, tyro.conf.arg(metavar="NUMBER")]
 Count = Annotated[int | None, tyro.conf.arg(metavar="INT")]
+CameraAxes = Literal["opencv", "opengl", "unity", "opencv-inverse", "opengl-inverse"] | None
 File = Annotated[Path | None, tyro.conf.arg(metavar="PATH")]
 
 
@@ -162,6 +163,9 @@ def reconstruct(
     steps: Count = None,
     budget: Count = None,
     cameras: File = None,
+    camera_axes: CameraAxes = None,
+    refine_cameras: bool = False,
+    masks: File = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     seed: int = 0,
     force: Stage | None = None,
@@ -174,6 +178,7 @@ def reconstruct(
       splatreel reconstruct clip.mp4 --out scene
       splatreel reconstruct photos/ --out scene --preset preview --view
       splatreel reconstruct clip.mp4 --out scene --long-side 720 --budget 100000
+      splatreel reconstruct clip.mp4 --out scene --cameras transforms.json --masks masks/
 
     Args:
         source: A video, GIF or folder of images.
@@ -187,6 +192,9 @@ def reconstruct(
         budget: Most Gaussians [the preset's].
         cameras: Known cameras: the .json beside a generated video, a transforms.json, a COLMAP folder
             or a RealEstate10K .txt.
+        camera_axes: How to read their poses; what the format says when left out.
+        refine_cameras: Take the known cameras as a first guess and let the pictures move them.
+        masks: Folder with a mask for each frame, black where something moves [found by optical flow].
         device: Where to train; cuda needs `pip install 'splatreel[cuda]'`.
         seed: Of every random choice.
         force: Redo this stage and those after it.
@@ -208,6 +216,9 @@ def reconstruct(
             end=end,
             long_side=long_side or FRAMES_LONG_SIDE,
             cameras=cameras,
+            camera_axes=camera_axes,
+            refine_cameras=refine_cameras,
+            masks=masks,
             device=device,
             force=force,
             on_event=terminal,

@@ -1,7 +1,4 @@
-"""The ways to run a mapper on a shot's matched features, tried in order.
-
-The ladder for hard clips (focal sweeps, masks, thinned frames) goes here.
-"""
+"""The ways to run a mapper on a shot's matched features, in the order in which they are tried."""
 
 from __future__ import annotations
 
@@ -10,6 +7,8 @@ from typing import Any, Literal
 
 DEFAULT_FOCAL = 1.2
 """Times the long side: COLMAP's own first guess, refined in the solve."""
+GUESSED_FOCAL = 0.95
+"""Times the long side, 56° of view: within a quarter of what most phones and generators have."""
 
 
 @dataclass(frozen=True)
@@ -26,42 +25,64 @@ class Attempt:
     """Places frame after frame (Schönberger & Frahm 2016), or all at once (GLOMAP, Pan et al. 2024)."""
     options: dict[str, Any] = field(default_factory=dict)
     """Merged into the options of pycolmap's pipeline for this mapper."""
+    start: tuple[int, int] | None = None
+    """Global numbers of the two frames to begin with; None leaves the choice to the mapper."""
 
 
-ATTEMPTS: tuple[Attempt, ...] = (
-    Attempt("default", "COLMAP's defaults"),
-    # Little parallax: a free focal length runs away (also in the global mapper: camel, 6 times the long
-    # side), a locked rough guess keeps rotations right.
-    Attempt(
-        "locked",
-        "focal length locked to a guess, small angles allowed",
-        focal=0.9,
-        focal_locked=True,
-        options={
-            "mapper": {
-                "init_min_tri_angle": 1.0,
-                "init_min_num_inliers": 30,
-                "init_max_forward_motion": 1.0,
-                "filter_min_tri_angle": 0.3,
-                "abs_pose_min_num_inliers": 15,
-                "abs_pose_refine_focal_length": False,
-                "abs_pose_refine_extra_params": False,
-            },
-            "triangulation": {"min_angle": 0.3},
-            "ba_refine_focal_length": False,
-            "ba_refine_extra_params": False,
+MIN_ANGLE = 0.3
+"""Degrees between rays from which a point is kept."""
+
+
+def locked_options(min_angle: float = MIN_ANGLE) -> dict[str, Any]:
+    """Of the incremental mapper: the lens stays as it is, and small angles (degrees) are allowed.
+
+    Little parallax: a free focal length runs away, a locked rough guess keeps rotations right.
+    """
+    return {
+        "mapper": {
+            # Halved twice by the mapper when it finds no such pair. From 1° it began with a pair that
+            # was too close, and lost the generated-looking orbit of 10°.
+            "init_min_tri_angle": 4.0,
+            "init_min_num_inliers": 30,
+            "init_max_forward_motion": 1.0,
+            "filter_min_tri_angle": min_angle,
+            "abs_pose_min_num_inliers": 15,
+            "abs_pose_refine_focal_length": False,
+            "abs_pose_refine_extra_params": False,
         },
-    ),
-    # Wins over the incremental mapper on some clips, splits others without a sign: the last resort.
-    Attempt(
+        "triangulation": {"min_angle": min_angle},
+        "ba_refine_focal_length": False,
+        "ba_refine_extra_params": False,
+    }
+
+
+def attempts_for(swept_focal: float | None, start: tuple[int, int] | None = None) -> tuple[Attempt, ...]:
+    """What to try, until one is worth keeping.
+
+    `swept_focal` (times the long side) and `start` (numbers of two frames) are what `recon.focal_sweep`
+    found for a clip with little parallax; None for other clips.
+    """
+    default = Attempt("default", "COLMAP's defaults")
+    focal = GUESSED_FOCAL if swept_focal is None else swept_focal
+    kind = "a guess" if swept_focal is None else "the one that explains most"
+    locked = Attempt(
+        "locked" if swept_focal is None else "swept",
+        f"focal length locked to {kind}, small angles allowed",
+        focal=focal,
+        focal_locked=True,
+        options=locked_options(),
+        start=start,
+    )
+    # Wins over the incremental mapper on some clips, splits others without a sign: the last resort. A free
+    # focal length runs away in it too (camel, 6 times the long side).
+    together = Attempt(
         "global",
-        "all frames at once, focal length locked to a guess",
-        focal=0.9,
+        f"all frames at once, focal length locked to {kind}",
+        focal=focal,
         focal_locked=True,
         mapper="global",
         options={
             "mapper": {"bundle_adjustment": {"refine_focal_length": False, "refine_extra_params": False}}
         },
-    ),
-)
-"""Tried in order until one is worth keeping."""
+    )
+    return (default, locked, together) if swept_focal is None else (locked, together, default)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from recon.camera_axes import Axes
 from recon.camera_files import (
     load_solution,
     read_solution,
@@ -23,16 +24,29 @@ from recon.errors import CameraSolveError, FormatError
 from recon.events import Listener, Notice, StageFinished, StageProgress, StageStarted, ignore
 from recon.judge import MIN_FRAMES
 from recon.known_cameras import FORMATS, use_known
+from recon.ladder import Unsolved, solve_cameras
+from recon.moving import find_motion, store_masks, training_masks
 from recon.scene import SceneFolder, hash_of, hash_of_file, link_or_copy, remove, replacing, write_json
-from recon.solve import STAGE, Solution, Unsolved, solve_cameras
+from recon.solve import STAGE, Solution
 from recon.types import Cameras, Chunk, Frames, Points, Shot
 from recon.undistort import Lens, undistort_images, undistort_points
 from recon.world import find_world, into_world
 
 __all__ = ["load_solution", "place_cameras"]
 
-REVISION = 2
+REVISION = 3
 """Part of the stage's key: raised when the same settings give other results."""
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What the user asked for."""
+
+    file: Path | None
+    axes: Axes | None
+    refine: bool
+    masks: Path | None
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -48,6 +62,9 @@ def place_cameras(
     scene: SceneFolder,
     *,
     cameras_file: Path | None = None,
+    axes: Axes | None = None,
+    refine: bool = False,
+    masks: Path | None = None,
     seed: int = 0,
     force: bool = False,
     on_event: Listener = ignore,
@@ -56,6 +73,9 @@ def place_cameras(
 
     Args:
         cameras_file: Known cameras: see `recon.known_cameras.FORMATS`.
+        axes: How to read their poses; None for what the format says.
+        refine: Take the known cameras as a first guess and let the pictures move them.
+        masks: Folder of the user's own masks, black where something moves; found by themselves when None.
         seed: Of every random choice; the same frames and seed give bitwise the same cameras.
         force: Do it again although it was done.
 
@@ -71,7 +91,9 @@ def place_cameras(
     known = hash_of_known(cameras_file) if cameras_file else None
     # With the time, because splitting again puts the source frames back into the chunks.
     split = {name: scene.info["stages"].get("frames", {}).get(name) for name in ("key", "finished")}
-    key = hash_of(STAGE, REVISION, split, seed, known)
+    own_masks = hash_of_file(masks) if masks and masks.is_dir() else str(masks)
+    key = hash_of(STAGE, REVISION, split, seed, known, axes, refine, own_masks)
+    given = _Given(cameras_file, axes, refine, masks, seed)
     if not force and scene.is_done(STAGE, key):
         on_event(StageStarted(STAGE, done_before=True))
         return {shot.index: load_solution(scene, shot) for shot in frames.shots if _has_result(scene, shot)}
@@ -81,9 +103,7 @@ def place_cameras(
     work = scene.root / "cameras"
     work.mkdir(parents=True, exist_ok=True)
     (work / "log.txt").unlink(missing_ok=True)
-    done = [
-        _place_shot(scene, frames, shot, key, cameras_file, seed, force, on_event) for shot in frames.shots
-    ]
+    done = [_place_shot(scene, frames, shot, key, given, force, on_event) for shot in frames.shots]
     write_json(scene.report_path, {"seed": seed, "shots": [shot.row for shot in done]})
     good = [shot for shot in done if shot.result is not None]
     if not good:
@@ -125,8 +145,7 @@ def _place_shot(
     frames: Frames,
     shot: Shot,
     key: str,
-    cameras_file: Path | None,
-    seed: int,
+    given: _Given,
     force: bool,
     on_event: Listener,
 ) -> _Shot:
@@ -148,18 +167,29 @@ def _place_shot(
                 "use a longer clip, or a higher --fps"
             )
         work = scene.root / "cameras"
-        if cameras_file is None:
-            solution, up = solve_cameras(frames, shot, work, seed=seed, on_event=on_event), None
+        motion = find_motion(frames, shot, given.masks, on_event)
+        masks = store_masks(motion, frames, work / f"shot_{shot.index:03d}_masks")
+        if given.file is None:
+            solution = solve_cameras(frames, shot, work, masks=masks, seed=given.seed, on_event=on_event)
+            up = None
         else:
             fps = scene.info.get("source", {}).get("fps")
             solution, up = use_known(
-                cameras_file, frames, shot, work, source_fps=fps, seed=seed, on_event=on_event
+                given.file,
+                frames,
+                shot,
+                work,
+                source_fps=fps,
+                axes=given.axes,
+                refine=given.refine,
+                seed=given.seed,
+                on_event=on_event,
             )
     except CameraSolveError as error:
         row |= {"verdict": "failed", "reason": str(error), "placed": 0}
         row["attempts"] = []
         if isinstance(error, Unsolved):
-            row |= {"attempts": error.attempts, "probe": error.probe.to_json()}
+            row |= {"attempts": error.attempts, **error.evidence}
         return _Shot(shot, {**row, "seconds": round(time.monotonic() - began, 3)}, None)
     found = solution.judgement
     cameras, points = _finish(solution)
@@ -174,10 +204,12 @@ def _place_shot(
         "lens": {"K": solution.solved.lens.K, "distortion": solution.solved.lens.distortion},
         "models": solution.solved.models,
         "attempts": solution.attempts,
-        **({"probe": solution.probe.to_json()} if solution.probe else {}),
+        **solution.evidence,
+        "motion": motion.to_json(),
         "world": similarity.to_json(),
         "seconds": round(time.monotonic() - began, 3),
     }
+    training_masks(masks, scene.shot_folder(shot) / "masks", cameras, frames)
     row = _plain(row)
     save_solution(scene, shot, cameras, points, {"key": key, "row": row})
     return _Shot(shot, row, (cameras, points))

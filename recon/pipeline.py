@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from recon.camera_axes import Axes
 from recon.cameras import place_cameras
 from recon.config import FitConfig
 from recon.events import Listener, ignore
@@ -28,6 +29,9 @@ def reconstruct(
     end: float | None = None,
     long_side: int = FRAMES_LONG_SIDE,
     cameras: Path | None = None,
+    camera_axes: Axes | None = None,
+    refine_cameras: bool = False,
+    masks: Path | None = None,
     device: str = "auto",
     force: Stage | None = None,
     on_event: Listener = ignore,
@@ -41,6 +45,9 @@ def reconstruct(
         fps, start, end: Which frames to take (frames per second, seconds).
         long_side: Long side of the frames on disk in pixels; frames are never enlarged.
         cameras: Known cameras (see `recon.known_cameras.FORMATS`) instead of solving.
+        camera_axes: How to read their poses; None for what the format says.
+        refine_cameras: Take them as a first guess only.
+        masks: Folder of masks, black where something moves; found by optical flow when None.
         device: "auto", "cpu" or "cuda".
         force: Redo this stage and those after it.
 
@@ -60,7 +67,14 @@ def reconstruct(
         on_event=on_event,
     )
     placed = place_cameras(
-        scene, cameras_file=cameras, seed=config.seed, force="cameras" in redo, on_event=on_event
+        scene,
+        cameras_file=cameras,
+        axes=camera_axes,
+        refine=refine_cameras,
+        masks=masks,
+        seed=config.seed,
+        force="cameras" in redo,
+        on_event=on_event,
     )
     train(scene, placed, config, device=device, force="train" in redo, on_event=on_event)
     return scene

@@ -49,6 +49,12 @@ class FrameStatistics:
         self.contrast.append(float(grey.std()))
         return True
 
+    def repeat(self) -> None:
+        """Takes in the last frame once more."""
+        self.small.append(self.small[-1])
+        self.sharpness.append(self.sharpness[-1])
+        self.contrast.append(self.contrast[-1])
+
     def shots(self) -> tuple[Shot, ...]:
         """Runs of frames between hard cuts. A cut stands out against the change around it, or brings other
         colours; and what comes after it shows another place, which a flash, a change of exposure, a fast

@@ -1,23 +1,33 @@
-"""Camera poses, one shared lens and sparse points from the frames of a shot.
+"""Jobs of structure from motion on the frames of a shot: features, matches, and runs of a mapper.
 
-Structure from motion by COLMAP (Schönberger & Frahm 2016) through pycolmap, in a child process.
+COLMAP (Schönberger & Frahm 2016) through pycolmap, in a child process. What is tried in which order is
+`recon.ladder`'s business.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from recon.attempts import ATTEMPTS, Attempt
+from recon.attempts import Attempt
 from recon.errors import CameraSolveError
-from recon.events import Listener, Notice, StageProgress
-from recon.judge import ADVICE_MOVE, ENOUGH_PLACED, MIN_FRAMES, Judgement, judge
-from recon.probe import Probe, probe
+from recon.events import Listener, StageProgress
+from recon.focal_sweep import (
+    FocalSweep,
+    Start,
+    Trial,
+    few_frames,
+    finer,
+    first_tries,
+    summed_up,
+    sweep_attempt,
+)
+from recon.judge import Judgement, judge
+from recon.matches import Matches
 from recon.scene import remove
 from recon.solver_process import run_job
 from recon.types import Frames, Points, Shot
@@ -34,11 +44,6 @@ OVERLAP = 10
 """Sequential matching pairs a frame with those 1, 2, 4, … 2^9 later."""
 EXHAUSTIVE_FRAMES = 16
 """Up to here all pairs cost no more than the sequential pairs of 29 frames."""
-
-ADVICE = f"{ADVICE_MOVE}, or give the cameras with --cameras FILE"
-GUESSED_FOCAL = (
-    f"the clip does not tell the focal length, so a guess was taken and depth may be stretched: {ADVICE}"
-)
 
 MODELS_AT_MOST = 10
 """Starts from other image pairs when the first model stays small; the tenth has never been the best."""
@@ -71,8 +76,8 @@ class Solution:
     judgement: Judgement
     attempts: tuple[dict[str, Any], ...]
     """Rows for cameras/report.json."""
-    probe: Probe | None = None
-    """None for known cameras."""
+    evidence: dict[str, Any] = field(default_factory=dict)
+    """What else was found out about the shot, for cameras/report.json; nothing for known cameras."""
 
 
 def find_features(
@@ -83,10 +88,14 @@ def find_features(
     seed: int,
     lens: Lens | None = None,
     only: np.ndarray | None = None,
+    masks: Path | None = None,
     on_event: Listener,
 ) -> Path:
-    """Detect and match the features of a shot (of the frames `only`) into a database; returns its path."""
-    _check_files(frames, list(shot.numbers) if only is None else only.tolist())
+    """Detect and match the features of a shot (of the frames `only`) into a database; returns its path.
+
+    `masks` is a folder as `recon.motion.write_masks` makes it: no features where a mask is black.
+    """
+    check_files(frames, list(shot.numbers) if only is None else only.tolist())
     database = work / f"shot_{shot.index:03d}.db"
     for leftover in work.glob(f"{database.name}*"):
         remove(leftover)
@@ -98,6 +107,7 @@ def find_features(
         "params": [] if lens is None else opencv_params(lens),
         "image_size": min(IMAGE_SIZE, long_side),
         "features": FEATURES,
+        "masks": str(masks.resolve()) if masks else "",
         "exhaustive": shot.frames <= EXHAUSTIVE_FRAMES,
         "overlap": OVERLAP,
     }
@@ -105,7 +115,8 @@ def find_features(
     return database
 
 
-def _check_files(frames: Frames, numbers: list[int]) -> None:
+def check_files(frames: Frames, numbers: list[int]) -> None:
+    """Complain about frames that are gone."""
     # pycolmap leaves out a file that is not there without a word.
     missing = [frames.file_name(number) for number in numbers if not frames.path(number).is_file()]
     if missing:
@@ -115,106 +126,7 @@ def _check_files(frames: Frames, numbers: list[int]) -> None:
         )
 
 
-class Unsolved(CameraSolveError):
-    """No attempt was worth keeping."""
-
-    def __init__(self, message: str, attempts: list[dict[str, Any]], look: Probe) -> None:
-        super().__init__(message)
-        self.attempts = attempts
-        """Rows for cameras/report.json."""
-        self.probe = look
-
-
-def solve_cameras(frames: Frames, shot: Shot, work: Path, *, seed: int = 0, on_event: Listener) -> Solution:
-    """Solve the cameras of a shot.
-
-    Args:
-        work: Folder for the feature database and the solver's log.
-        seed: Of every random choice; the same seed gives bitwise the same result, unless an attempt
-            ran into its time limit (the report says so).
-
-    Raises:
-        Unsolved: No attempt placed a usable share of the frames.
-        CameraSolveError: The solver crashed while it looked for features.
-    """
-    work.mkdir(parents=True, exist_ok=True)
-    _check_files(frames, list(shot.numbers))
-    look = probe(frames, shot)
-    if look.kind == "still":
-        raise Unsolved(look.no_parallax(), [], look)
-    database = find_features(frames, shot, work, seed=seed, lens=None, on_event=on_event)
-    best: tuple[Solved, Judgement] | None = None
-    rows: list[dict[str, Any]] = []
-    problem = (
-        f"0 of {shot.frames} frames placed; the clip needs sideways camera movement and texture: {ADVICE}"
-    )
-    for attempt in ATTEMPTS:
-        if rows:
-            on_event(Notice(f"trying again: {attempt.words}"))
-        limit = time_limit(shot.frames)
-        began = time.monotonic()
-        row: dict[str, Any] = {"name": attempt.name, "verdict": "failed", "placed": 0, "models": []}
-        rows.append(row)
-        try:
-            solved = run_model_job(
-                _mapping(attempt, frames, shot, database, seed, limit), frames, work, on_event
-            )
-        except CameraSolveError as error:
-            # A crash of one attempt leaves the others their chance.
-            problem = row["reason"] = str(error)
-            continue
-        row["seconds"] = round(time.monotonic() - began, 3)
-        if row["seconds"] > limit:
-            row["cut_off_after_seconds"] = limit
-        if solved is None:
-            continue
-        found = judge(
-            solved.world_from_camera,
-            solved.numbers,
-            solved.points,
-            solved.lens,
-            shot.frames,
-            solved.explained,
-        )
-        if attempt.focal_locked and found.verdict == "good":
-            found = replace(found, verdict="unsure", reason=GUESSED_FOCAL)
-        elif "cut_off_after_seconds" in row and found.verdict == "unsure" and found.focal_sane:
-            found = _out_of_time(found)
-        if look.kind == "turning":
-            # A wrong focal length makes parallax out of a pan: a 14° one came out "good", with 3.4°.
-            verdict = "failed" if found.verdict == "failed" else "unsure"
-            found = replace(found, verdict=verdict, reason=look.no_parallax())
-        row |= {"models": list(solved.models), **found.to_json()}
-        if best is None or _worth(found) > _worth(best[1]):
-            best = solved, found
-        if _settles(found, cut_off="cut_off_after_seconds" in row):
-            break
-    if best is None or best[1].verdict == "failed":
-        if best is None and look.kind == "turning":
-            problem = look.no_parallax()
-        raise Unsolved(best[1].reason if best else problem, rows, look)
-    _tell_of_pieces(*best, on_event)
-    return Solution(*best, tuple(rows), look)
-
-
-def time_limit(frames: int) -> int:
-    """Seconds an attempt may take: twice (296 frames) to eight times (29) what a healthy clip needs.
-
-    Hard clips otherwise keep the mapper busy for many minutes without a result. The work of a
-    healthy clip grows faster than its length.
-    """
-    return int(20 + 0.7 * frames + frames**2 / 200)
-
-
-def _out_of_time(found: Judgement) -> Judgement:
-    """When frames are missing because the time was up, that is what to say."""
-    if found.placed >= ENOUGH_PLACED * found.frames:
-        return found
-    words = f"{found.placed} of {found.frames} frames placed when the time was up"
-    return replace(found, reason=f"{words}; take fewer frames (--fps, --start, --end)")
-
-
-def _mapping(
+def mapping_job(
     attempt: Attempt, frames: Frames, shot: Shot, database: Path, seed: int, limit: int
 ) -> dict[str, Any]:
     """The child's job for one attempt."""
@@ -229,6 +141,7 @@ def _mapping(
         **job_for("map", frames, shot, database, seed),
         # The incremental mapper keeps what it has when its own limit is reached; the global one has none.
         **({"seconds": limit} if attempt.mapper == "global" else {}),
+        "start": [frames.file_name(number) for number in attempt.start or ()],
         "params": _params(frames, attempt.focal * max(frames.width, frames.height)),
         "focal_known": attempt.focal_locked,
         "mapper": attempt.mapper,
@@ -236,27 +149,106 @@ def _mapping(
     }
 
 
-def _tell_of_pieces(solved: Solved, found: Judgement, on_event: Listener) -> None:
-    """When frames are missing, say how many other models they went into."""
-    sizes = [size for size in solved.models if size >= MIN_FRAMES]
-    if len(sizes) > 1 and found.placed < found.frames:
-        text = ", ".join(map(str, sizes))
-        on_event(
-            Notice(f"the frames fell into {len(sizes)} separate models of {text} frames; the largest is used")
-        )
-
-
 def run_model_job(job: dict[str, Any], frames: Frames, work: Path, on_event: Listener) -> Solved | None:
     """Run a "map" or "triangulate" job and read what it made; None when it made no model."""
-    result, scratch = work / ".solved.npz", work / ".models"
+    places = _places(work, ".solved")
     try:
-        remove(result)
-        run_job({**job, "result": str(result), "scratch": str(scratch)}, work, _progress(on_event))
-        with np.load(result, allow_pickle=False) as arrays:
+        remove(Path(places["result"]))
+        run_job({**job, **places}, work, _progress(on_event))
+        with np.load(places["result"], allow_pickle=False) as arrays:
             return _read(arrays, frames)
     finally:
-        remove(scratch)
+        for place in places.values():
+            remove(Path(place))
+
+
+def read_matches(frames: Frames, shot: Shot, database: Path, work: Path, on_event: Listener) -> Matches:
+    """The verified matches that `find_features` left."""
+    result = work / ".matches.npz"
+    try:
+        job = {**job_for("matches", frames, shot, database, 0), "result": str(result)}
+        run_job(job, work, _progress(on_event))
+        with np.load(result, allow_pickle=False) as arrays:
+            cuts = np.cumsum(arrays["lengths"])[:-1]
+            first, second = (tuple(np.split(arrays[name], cuts)) for name in ("first", "second"))
+            return Matches(arrays["pairs"], *((first, second) if len(arrays["pairs"]) else ((), ())))
+    finally:
         remove(result)
+
+
+def sweep_focal(
+    frames: Frames, shot: Shot, matches: Matches, database: Path, work: Path, *, seed: int, on_event: Listener
+) -> FocalSweep | None:
+    """Which focal length do a few frames agree with? None when the clip has the parallax to solve for it."""
+    few = few_frames(shot)
+    trials: list[Trial] = []
+    tries = first_tries(matches, few)
+    found = None
+    while tries:
+        trials += _tried(tries, frames, shot, few, database, work, seed, on_event)
+        found = summed_up(trials, len(few))
+        if found is None:
+            return None
+        tries = finer(trials, found.start)
+    return found
+
+
+def _tried(
+    tries: list[tuple[float, Start]],
+    frames: Frames,
+    shot: Shot,
+    few: list[int],
+    database: Path,
+    work: Path,
+    seed: int,
+    on_event: Listener,
+) -> list[Trial]:
+    names = [frames.file_name(number) for number in few]
+    long_side = max(frames.width, frames.height)
+    limit = time_limit(len(few))
+    jobs = []
+    for i, (focal, start) in enumerate(tries):
+        attempt = replace(sweep_attempt(focal, names), start=start)
+        job = mapping_job(attempt, frames, shot, database, seed, limit)
+        jobs.append({**job, "names": names, **_places(work, f".sweep_{i}")})
+    trials = []
+    try:
+        run_job({"kind": "sweep", "jobs": jobs}, work, _progress(on_event))
+        for (focal, start), job in zip(tries, jobs, strict=True):
+            with np.load(job["result"], allow_pickle=False) as arrays:
+                solved = _read(arrays, frames)
+            if solved is None:
+                trials.append(Trial(focal, 0.0, 0.0, 0, 0.0, start))
+                continue
+            found = judged(solved, len(few))
+            error = found.reprojection_px * 640 / long_side
+            trials.append(Trial(focal, error, found.explained, found.placed, found.parallax_deg, start))
+    finally:
+        for job in jobs:
+            remove(Path(job["result"]))
+            remove(Path(job["scratch"]))
+    return trials
+
+
+def _places(work: Path, name: str) -> dict[str, str]:
+    """Where a job of the mapper leaves its result and its own files."""
+    return {"result": str(work / f"{name}.npz"), "scratch": str(work / f"{name}_models")}
+
+
+def judged(solved: Solved, frames: int) -> Judgement:
+    """What the judge says of a model of a shot of so many frames."""
+    return judge(
+        *(solved.world_from_camera, solved.numbers, solved.points, solved.lens), frames, solved.explained
+    )
+
+
+def time_limit(frames: int) -> int:
+    """Seconds an attempt may take: twice (296 frames) to eight times (29) what a healthy clip needs.
+
+    Hard clips otherwise keep the mapper busy for many minutes without a result. The work of a
+    healthy clip grows faster than its length.
+    """
+    return int(20 + 0.7 * frames + frames**2 / 200)
 
 
 def opencv_params(lens: Lens) -> list[float]:
@@ -302,19 +294,3 @@ def _read(arrays: Any, frames: Frames) -> Solved | None:
     explained = float(arrays["explained"])
     sizes = tuple(int(size) for size in arrays["models"])
     return Solved(arrays["numbers"], np.linalg.inv(camera_from_world), lens, points, sizes, explained)
-
-
-def _worth(found: Judgement) -> tuple[object, ...]:
-    """Orders attempts: by verdict, then by whether most frames are placed, then by how many."""
-    rank = {"failed": 0, "unsure": 1, "good": 2}[found.verdict]
-    return rank, found.focal_sane, found.placed
-
-
-def _settles(found: Judgement, cut_off: bool) -> bool:
-    """Would another attempt be a waste?
-
-    Little parallax alone is the clip's fault, not the attempt's; and one that was well under way
-    when its time was up lacked time, not other settings.
-    """
-    most = cut_off or found.placed >= ENOUGH_PLACED * found.frames
-    return found.verdict == "good" or (found.verdict == "unsure" and found.focal_sane and most)

@@ -65,6 +65,8 @@ def _features(job: dict[str, Any], tell: Any) -> None:
     database, folder = Path(job["database"]), Path(job["folder"])
     pycolmap.set_random_seed(job["seed"])
     reader = pycolmap.ImageReaderOptions(camera_model=job["model"])
+    if job["masks"]:
+        reader.mask_path = job["masks"]
     if job["params"]:
         reader.camera_params = ",".join(repr(float(value)) for value in job["params"])
     single = pycolmap.CameraMode.SINGLE
@@ -101,11 +103,11 @@ def _features(job: dict[str, Any], tell: Any) -> None:
         )
 
 
-def _options(job: dict[str, Any]) -> Any:
+def _options(job: dict[str, Any], changes: dict[str, Any] | None = None) -> Any:
     import pycolmap
 
     options = pycolmap.IncrementalPipelineOptions()
-    options.mergedict(job["options"])
+    options.mergedict(job["options"] if changes is None else changes)
     options.random_seed = options.mapper.random_seed = options.triangulation.random_seed = job["seed"]
     options.num_threads = options.mapper.num_threads = 1
     return options
@@ -127,6 +129,16 @@ def _map(job: dict[str, Any], tell: Any) -> None:
     pycolmap.set_random_seed(job["seed"])
     total = len(job["names"])
     with pycolmap.Database.open(job["database"]) as database:
+        if job["start"]:
+            # A pair is taken on trust: its angle may be less than the mapper would ask for.
+            pair = [database.read_image_with_name(name).image_id for name in job["start"]]
+            given = job["options"]
+            options = {
+                **given,
+                **dict(zip(("init_image_id1", "init_image_id2"), pair, strict=True)),
+                "mapper": {**given["mapper"], "init_min_tri_angle": 0.1},
+            }
+            job = {**job, "options": options}
         camera = database.read_all_cameras()[0]
         camera.params = [float(value) for value in job["params"]]
         camera.has_prior_focal_length = job["focal_known"]
@@ -158,8 +170,44 @@ def _map(job: dict[str, Any], tell: Any) -> None:
     _save(job, ranked[0] if ranked else None, [model.num_reg_images() for model in ranked])
 
 
+def _sweep(job: dict[str, Any], tell: Any) -> None:
+    """Several runs of the mapper, each with a lens, options and a result of its own."""
+    for done, one in enumerate(job["jobs"]):
+        tell(done, len(job["jobs"]), "trying focal lengths")
+        _map(one, lambda done, total, note: None)
+
+
+def _matches(job: dict[str, Any], tell: Any) -> None:
+    """The verified matches of every pair of frames."""
+    import pycolmap
+
+    tell(0, None, "reading matches")
+    pairs: list[tuple[int, int]] = []
+    first: list[np.ndarray] = []
+    second: list[np.ndarray] = []
+    with pycolmap.Database.open(job["database"]) as database:
+        images = sorted(database.read_all_images(), key=lambda image: image.name)
+        keypoints = {image.image_id: database.read_keypoints(image.image_id)[:, :2] for image in images}
+        for i, a in enumerate(images):
+            for b in images[i + 1 :]:
+                if database.exists_two_view_geometry(a.image_id, b.image_id):
+                    found = database.read_two_view_geometry(a.image_id, b.image_id).inlier_matches
+                    pairs.append((int(Path(a.name).stem), int(Path(b.name).stem)))
+                    first.append(keypoints[a.image_id][found[:, 0]])
+                    second.append(keypoints[b.image_id][found[:, 1]])
+    with Path(job["result"]).open("wb") as file:
+        np.savez(
+            file,
+            pairs=np.array(pairs, np.int64).reshape(-1, 2),
+            lengths=np.array([len(points) for points in first], np.int64),
+            first=np.concatenate([*first, np.zeros((0, 2))]),
+            second=np.concatenate([*second, np.zeros((0, 2))]),
+        )
+
+
 def _triangulate(job: dict[str, Any], tell: Any) -> None:
-    """Points for cameras that are known and stay as they are."""
+    """Points for cameras that are known and stay as they are, or are refined once for every item of "refine"
+    (options for triangulating anew)."""
     import pycolmap
 
     pycolmap.set_random_seed(job["seed"])
@@ -176,11 +224,25 @@ def _triangulate(job: dict[str, Any], tell: Any) -> None:
             )
     scratch = Path(job["scratch"])
     scratch.mkdir(parents=True, exist_ok=True)
-    model = pycolmap.triangulate_points(
-        model, job["database"], job["folder"], scratch, clear_points=True, options=_options(job)
-    )
+    place = job["database"], job["folder"], scratch
+    model = pycolmap.triangulate_points(model, *place, clear_points=True, options=_options(job))
+    for round_, changes in enumerate(job.get("refine", [])):
+        tell(round_, len(job["refine"]), "refining cameras")
+        pycolmap.bundle_adjustment(model, _adjustment())
+        model = pycolmap.triangulate_points(model, *place, clear_points=True, options=_options(job, changes))
     model.extract_colors_for_all_images(job["folder"])
     _save(job, model, [model.num_reg_images()])
+
+
+def _adjustment() -> Any:
+    """Poses and focal length move; what does not fit yet pulls less than its square."""
+    import pycolmap
+
+    options = pycolmap.BundleAdjustmentOptions(refine_extra_params=False, print_summary=False)
+    options.ceres.loss_function_type = pycolmap.LossFunctionType.SOFT_L1
+    options.ceres.solver_options.num_threads = 1
+    options.ceres.solver_options.max_num_iterations = 50
+    return options
 
 
 def _save(job: dict[str, Any], model: Any, sizes: list[int]) -> None:
@@ -231,7 +293,13 @@ def _matched(database_path: str, images: set[int]) -> int:
     return sum(len(np.unique(np.concatenate(lists))) for lists in matched.values() if lists)
 
 
-JOBS = {"features": _features, "map": _map, "triangulate": _triangulate}
+JOBS = {
+    "features": _features,
+    "matches": _matches,
+    "map": _map,
+    "sweep": _sweep,
+    "triangulate": _triangulate,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -200,16 +200,24 @@ def _write(
 ) -> tuple[list[float], int]:
     """Write the pictures that do not repeat their predecessor; returns their times, and how many did."""
     seconds: list[float] = []
-    repeats = 0
+    repeated: list[float] = []
     for done, picture in enumerate(pictures, 1):
         if statistics.add(picture.image):
             path = folder / Frames.file_name(len(seconds))
             Image.fromarray(picture.image).save(path, compress_level=3)
             seconds.append(picture.seconds)
         else:
-            repeats += 1
+            repeated.append(picture.seconds)
         on_event(StageProgress("frames", done, total))
-    return seconds, repeats
+    if len(seconds) == 1 and len(repeated) + 1 >= FEWEST_FRAMES:
+        # A tripod before a still life: flat, but a scene. Elsewhere repeats add nothing.
+        on_event(Notice("all frames are the same picture, so the scene will be flat", warning=True))
+        for time_of in repeated:
+            statistics.repeat()
+            link_or_copy(folder / Frames.file_name(0), folder / Frames.file_name(len(seconds)))
+            seconds.append(time_of)
+        repeated = []
+    return seconds, len(repeated)
 
 
 def _check_count(source: Path, kept: int, asked: int, repeats: int, missing: str, on_event: Listener) -> None:
@@ -220,8 +228,6 @@ def _check_count(source: Path, kept: int, asked: int, repeats: int, missing: str
             f"{source} is cut off: it holds {missing}, of which {kept} can be used, expected at least "
             f"{FEW_FRAMES}; copy or download it again"
         )
-    if kept == 1 and repeats:
-        raise SplitError(f"{source}: all frames are the same picture; expected a camera that moves")
     if kept < FEWEST_FRAMES:
         raise SplitError(
             f"{source} gives {_count(kept, 'frame')}, expected at least {FEWEST_FRAMES} (29 make a chunk); "

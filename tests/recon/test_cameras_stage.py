@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from recon import solve, solver_process
+from recon import ladder, solver_process
 from recon.attempts import Attempt
 from recon.cameras import place_cameras
 from recon.colmap_files import read_colmap
@@ -189,14 +189,14 @@ def test_a_second_attempt_after_the_first(
     """An attempt that finds nothing is reported, and the next one gets its turn."""
     hopeless = Attempt("hopeless", "asks too much", options={"mapper": {"init_min_num_inliers": 10**6}})
     locked = Attempt("locked", "true focal length", focal=300 / 320, focal_locked=True, mapper=mapper)
-    monkeypatch.setattr(solve, "ATTEMPTS", (hopeless, locked))
+    monkeypatch.setattr(ladder, "attempts_for", lambda *swept: (hopeless, locked))
     scene = textured_room.clip(tmp_path / "scene", textured_room.lens(), textured_room.arc(6))
     events: list[Event] = []
     ((cameras, _),) = place_cameras(scene, on_event=events.append).values()
     assert Notice("trying again: true focal length") in events
     rows = json.loads(scene.report_path.read_text())["shots"][0]["attempts"]
     assert [(row["name"], row["placed"]) for row in rows] == [("hopeless", 0), ("locked", 6)]
-    assert (cameras.verdict, cameras.reason) == ("unsure", solve.GUESSED_FOCAL)
+    assert (cameras.verdict, cameras.reason) == ("unsure", ladder.GUESSED_FOCAL)
 
 
 def test_a_native_crash_is_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

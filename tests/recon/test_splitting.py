@@ -355,7 +355,6 @@ def _make_bad(kind: str, folder: Path) -> Path:
         ("text", "cannot be decoded .*; expected a video, a GIF or a folder"),
         ("audio", "has no video, only audio; give a video"),
         ("one", "gives 1 frame, expected at least 3"),
-        ("still", "all frames are the same picture; expected a camera that moves"),
         ("empty", "has no images .*; give a video file or a folder"),
         ("mixed", r"3.png has 48x64 pixels but 0.png has 96x64; .*resize or remove"),
         ("broken", "2.png .*take it out of the folder"),
@@ -368,6 +367,15 @@ def test_bad_sources(tmp_path: Path, kind: str, sentence: str) -> None:
         split(source, tmp_path / "scene")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "scene/frames").exists()
+
+
+def test_a_frozen_picture_keeps_its_frames(tmp_path: Path) -> None:
+    """A tripod before a still life is a scene as well, if a flat one."""
+    scene = split(_make_bad("still", tmp_path), tmp_path / "scene")
+    frames = scene.frames()
+    assert len(frames) >= 3
+    assert len({frames.path(number).read_bytes() for number in range(len(frames))}) == 1
+    assert len(frames.shots) == 1
 
 
 @pytest.mark.parametrize(

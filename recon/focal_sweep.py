@@ -1,0 +1,166 @@
+"""Which focal length do a few frames of a shot with little parallax agree with?
+
+With little parallax a free focal length runs away in bundle adjustment (a 6° orbit: 30 to 90 % too long),
+and the reprojection error hardly changes with it. What does change is how many matches any cameras can
+explain: with a focal length that is too short, far things would have to be farther than infinity, and
+their points are lost. So the mapper runs over a few frames with one locked focal length after another.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from recon.attempts import Attempt, locked_options
+from recon.matches import Matches
+from recon.types import Shot
+
+COUNT = 8
+"""About as many frames are looked at, evenly spaced."""
+FOCALS = (0.6, 0.72, 0.85, 1.0, 1.2, 1.45, 1.75)
+"""Times the long side: 80° to 32° of view."""
+FINEST = 1.05
+"""Steps beside the best one are halved until they are smaller than this."""
+LOST_PX = 1.0
+"""Pixels at a long side of 640 that a match counts for when its point was lost."""
+WEIGHT = 60.0
+"""Independent looks at the focal length that a clip is taken for: errors of generated frames are smooth
+over the picture, so thousands of matches do not say more than some tens of regions."""
+USUAL, SPREAD = 1.0, 0.3
+"""Where the data say nothing: focal lengths times the long side are spread like this (in the logarithm)."""
+SURE = 4.0
+"""A focal length is determined when one that is SURE_STEP away on either side has a score worse by this."""
+SURE_STEP = 1.35
+MIN_ANGLE = 0.02
+"""Degrees; points of smaller angles are left out."""
+WIDE_STARTS, START_MATCHES = 2, 60
+"""Pairs of frames far apart that are tried as a start, and the matches they need."""
+MAX_PARALLAX = 15.0
+"""Degrees over the few frames; with more, a free focal length finds its place."""
+MIN_PLACED = 0.75
+"""Share of the few frames; with fewer the camera moves too much between them for this."""
+
+
+Start = tuple[int, int] | None
+"""Global numbers of the two frames that a mapper begins with; None leaves the choice to it."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One focal length and what became of it."""
+
+    focal: float
+    """Times the long side."""
+    reprojection_px: float
+    """At a long side of 640."""
+    explained: float
+    placed: int
+    parallax_deg: float
+    start: Start
+    """The pair of frames that the mapper began with."""
+
+
+@dataclass(frozen=True)
+class FocalSweep:
+    """What the sweep found."""
+
+    focal: float
+    """Times the long side."""
+    start: Start
+    """The pair of frames to begin with."""
+    determined: bool
+    """Would a third more or less be clearly worse?"""
+    parallax_deg: float
+    """Median over the points, between the few frames."""
+    trials: tuple[Trial, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """For cameras/report.json."""
+        scores = scores_of(self.trials)
+        rows = zip(self.trials, scores, strict=True)
+        return {
+            "focal": round(self.focal, 4),
+            "start": self.start,
+            "determined": self.determined,
+            "parallax_deg": round(self.parallax_deg, 2),
+            "trials": [{"focal": round(trial.focal, 4), "score": round(score, 2)} for trial, score in rows],
+        }
+
+
+def scores_of(trials: tuple[Trial, ...] | list[Trial]) -> list[float]:
+    """Less is better: the logarithm of a robust mean squared error, and the prior of focal lengths."""
+    most = max(trial.explained for trial in trials)
+    out = []
+    for trial in trials:
+        lost = (most - trial.explained) * LOST_PX**2
+        error = trial.explained * max(trial.reprojection_px, 0.05) ** 2 + lost
+        prior = (math.log(trial.focal / USUAL) / SPREAD) ** 2
+        out.append(WEIGHT * math.log(error) + prior)
+    return out
+
+
+def sweep_attempt(focal: float, names: list[str]) -> Attempt:
+    """The mapper on the few frames of these names, with a locked focal length (times the long side)."""
+    few = {"image_names": names, "max_num_models": 1, "extract_colors": False}
+    # Points of small angles stay: the longer the lens, the smaller they are, which would speak against it.
+    return Attempt("sweep", "", focal=focal, focal_locked=True, options={**locked_options(MIN_ANGLE), **few})
+
+
+def first_tries(matches: Matches, few: list[int]) -> list[tuple[float, Start]]:
+    """Focal lengths and starts to try first; enough to see whether a sweep is needed.
+
+    Two near frames of a scene that looks flat have two explanations (Longuet-Higgins 1986), and the mapper
+    keeps the one that it begins with; frames far apart tell them apart.
+    """
+    wide = [
+        (int(b - a), (int(a), int(b)))
+        for (a, b), points in zip(matches.pairs.tolist(), matches.first, strict=True)
+        if a in few and b in few and len(points) >= START_MATCHES
+    ]
+    starts: list[Start] = [None, *(pair for _, pair in sorted(wide, reverse=True)[:WIDE_STARTS])]
+    return [(focal, start) for start in starts for focal in (USUAL, 1.2)]
+
+
+def finer(trials: list[Trial], start: Start) -> list[tuple[float, Start]]:
+    """What to try next from this start; nothing when the best focal length is found to a fortieth."""
+    trials = sorted((trial for trial in trials if trial.start == start), key=lambda trial: trial.focal)
+    tried = [trial.focal for trial in trials]
+    if len(tried) < len(FOCALS):
+        return [(focal, start) for focal in FOCALS if focal not in tried]
+    trials = [trial for trial in trials if trial.placed]
+    scores = scores_of(trials)
+    best = min(range(len(scores)), key=scores.__getitem__)
+    focals = [trial.focal for trial in trials]
+    gaps = [(focals[k], focals[k + 1]) for k in (best - 1, best) if 0 <= k < len(focals) - 1]
+    return [(math.sqrt(low * high), start) for low, high in gaps if high / low > FINEST]
+
+
+def few_frames(shot: Shot) -> list[int]:
+    """Global numbers of about COUNT frames; powers of two apart, as sequential matching pairs them."""
+    step = 2 ** max(0, round(math.log2(max(1, shot.frames - 1) / COUNT)))
+    return list(shot.numbers)[::step]
+
+
+def summed_up(trials: list[Trial], few: int) -> FocalSweep | None:
+    """The best focal length; None when the few frames do not hold together or show much parallax."""
+    placed = [trial for trial in trials if trial.placed >= MIN_PLACED * few]
+    if not placed:
+        return None
+    scores = scores_of(placed)
+    start = placed[min(range(len(placed)), key=scores.__getitem__)].start
+    placed = sorted((trial for trial in placed if trial.start == start), key=lambda trial: trial.focal)
+    scores = scores_of(placed)
+    best = min(range(len(scores)), key=scores.__getitem__)
+    chosen = placed[best]
+    if chosen.parallax_deg > MAX_PARALLAX:
+        return None
+
+    def worse(side: int) -> bool:
+        beyond = [
+            score
+            for trial, score in zip(placed, scores, strict=True)
+            if side * math.log(trial.focal / chosen.focal) >= math.log(SURE_STEP) - 1e-9
+        ]
+        return bool(beyond) and min(beyond) > scores[best] + SURE
+
+    return FocalSweep(chosen.focal, start, worse(1) and worse(-1), chosen.parallax_deg, tuple(placed))

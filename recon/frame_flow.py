@@ -1,0 +1,127 @@
+"""Flow between frames whose cameras are unknown, and smoothing that stops at the edges of a picture.
+
+DIS: Kroeger et al. 2016, "Fast optical flow using dense inverse search".
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from recon.types import Frames
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+SIZE = 480
+"""Long side of the frames that are compared, pixels."""
+ROUND_TRIP, ROUND_TRIP_SLOPE = 1.0, 0.05
+"""Pixels by which forward and backward flow may disagree, and what is added per pixel of flow."""
+TEXTURE = 20.0
+"""Mean square of the Laplacian (8-bit grey) around a pixel below which its flow is a guess."""
+
+
+@dataclass(frozen=True, repr=False)
+class Flow:
+    """Where the pixels of one frame are in another."""
+
+    shift: np.ndarray
+    """[h, w, 2] float32 pixels."""
+    ok: np.ndarray
+    """[h, w] bool, the flow back leads home."""
+
+    def __repr__(self) -> str:
+        return f"Flow({self.ok.shape[1]}x{self.ok.shape[0]}, {self.ok.mean():.0%} ok)"
+
+
+def small_frame(frames: Frames, number: int) -> np.ndarray:
+    """[h, w, 3] uint8: a frame with a long side of at most SIZE."""
+    with Image.open(frames.path(number)) as picture:
+        size = small_size(picture.width, picture.height)
+        # As `probe` shrinks: Pillow's box averages, so the same pixels come out on every machine.
+        return np.asarray(picture.convert("RGB").resize(size, Image.Resampling.BOX))
+
+
+def small_size(width: int, height: int) -> tuple[int, int]:
+    """(width, height) in which a frame is looked at."""
+    factor = min(1.0, SIZE / max(width, height))
+    return max(1, round(width * factor)), max(1, round(height * factor))
+
+
+def grey(picture: np.ndarray) -> np.ndarray:
+    """[h, w] uint8 of [h, w, 3] uint8."""
+    return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+
+
+def pixel_grid(height: int, width: int) -> np.ndarray:
+    """[h, w, 2] float32 pixel indices (x, y); the centre of a pixel is at a whole number."""
+    return np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1).astype(np.float32)
+
+
+def sample(field: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Values of `field` [h, w] or [h, w, C] at pixel indices [H, W, 2] float32."""
+    return cv2.remap(field, at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def both_flows(a: np.ndarray, b: np.ndarray) -> tuple[Flow, Flow]:
+    """Flow from a to b and from b to a; grey frames [h, w] uint8."""
+    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    forth = dis.calc(a, b, np.zeros((*a.shape, 2), np.float32))
+    back = dis.calc(b, a, np.zeros((*a.shape, 2), np.float32))
+    return Flow(forth, _returns(forth, back)), Flow(back, _returns(back, forth))
+
+
+def _returns(forth: np.ndarray, back: np.ndarray) -> np.ndarray:
+    height, width = forth.shape[:2]
+    goal = pixel_grid(height, width) + forth
+    miss = np.linalg.norm(forth + sample(back, goal), axis=-1)
+    inside = ((goal >= 0) & (goal <= [width - 1, height - 1])).all(axis=-1)
+    return inside & (miss < ROUND_TRIP + ROUND_TRIP_SLOPE * np.linalg.norm(forth, axis=-1))
+
+
+def textured(picture: np.ndarray) -> np.ndarray:
+    """[h, w] bool: where the flow of a grey frame [h, w] uint8 is more than a guess."""
+    return cv2.boxFilter(cv2.Laplacian(picture, cv2.CV_32F) ** 2, -1, (9, 9)) > TEXTURE
+
+
+def in_order(work: Callable[[In], Out], items: Iterable[In]) -> Iterator[Out]:
+    """`work` on all items, a thread for each core; each OpenCV call in one thread, because inside one
+    the result would depend on the number of cores."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            yield from pool.map(work, items)
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def edge_aware(
+    values: np.ndarray,  # [h, w] float32
+    weight: np.ndarray,  # [h, w] float32, 0 where the value is unknown
+    guide: np.ndarray,  # [h, w] uint8
+    radius: int,
+    epsilon: float = 1e-3,
+) -> np.ndarray:
+    """[h, w] float32: values smoothed and filled in, with edges where the guide has them.
+
+    The guided filter (He et al. 2013), whose local regressions are weighted here.
+    """
+    guide = guide.astype(np.float32) / 255
+
+    def mean(x: np.ndarray) -> np.ndarray:
+        return cv2.boxFilter(x, -1, (2 * radius + 1, 2 * radius + 1), borderType=cv2.BORDER_REFLECT)
+
+    total = mean(weight) + 1e-6
+    i, p = mean(weight * guide) / total, mean(weight * values) / total
+    covariance = mean(weight * guide * values) / total - i * p
+    variance = mean(weight * guide * guide) / total - i * i
+    slope = covariance / (np.maximum(variance, 0) + epsilon)
+    return mean(total * slope) / mean(total) * guide + mean(total * (p - slope * i)) / mean(total)

@@ -1,0 +1,234 @@
+"""The cameras of a shot: one way after another, until one is worth keeping, and a verdict with a reason."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recon.attempts import Attempt, attempts_for
+from recon.errors import CameraSolveError
+from recon.events import Listener, Notice
+from recon.focal_sweep import FocalSweep
+from recon.judge import ADVICE_MOVE, ENOUGH_PLACED, MIN_FRAMES, Judgement
+from recon.probe import Probe, probe
+from recon.solve import (
+    Solution,
+    Solved,
+    check_files,
+    find_features,
+    judged,
+    mapping_job,
+    read_matches,
+    run_model_job,
+    sweep_focal,
+    time_limit,
+)
+from recon.turning import TURNING, Turned, dome, fit_turning
+from recon.types import Frames, Shot
+from recon.undistort import Lens
+
+ADVICE = f"{ADVICE_MOVE}, or give the cameras with --cameras FILE"
+GUESSED_FOCAL = (
+    f"the clip does not tell the focal length, so a guess was taken and depth may be stretched: {ADVICE}"
+)
+FOCAL_BEFORE_A_STILL_CAMERA = 1.0
+"""Times the long side; nothing in such a clip tells."""
+BETTER_THAN_NOTHING = 0.6
+"""Share of the matches that turning cameras must explain to be the answer when all else failed."""
+
+
+class Unsolved(CameraSolveError):
+    """No attempt was worth keeping."""
+
+    def __init__(self, message: str, attempts: list[dict[str, Any]], evidence: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.attempts = attempts
+        """Rows for cameras/report.json."""
+        self.evidence = evidence
+        """What else was found out about the shot, for cameras/report.json."""
+
+
+def solve_cameras(
+    frames: Frames,
+    shot: Shot,
+    work: Path,
+    *,
+    masks: Path | None = None,
+    seed: int = 0,
+    on_event: Listener,
+) -> Solution:
+    """Solve the cameras of a shot.
+
+    A camera that stands still or only turns gets a scene too: what it saw, on a sphere around it.
+
+    Args:
+        work: Folder for the feature database and the solver's log.
+        masks: What moves, as `recon.motion.write_masks` makes it: no features there.
+        seed: Of every random choice; the same seed gives bitwise the same result, unless an attempt
+            ran into its time limit (the report says so).
+
+    Raises:
+        Unsolved: No attempt placed a usable share of the frames.
+        CameraSolveError: The solver crashed while it looked for features.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    check_files(frames, list(shot.numbers))
+    look = probe(frames, shot)
+    evidence: dict[str, Any] = {"probe": look.to_json()}
+    if look.kind == "still":
+        return _still(frames, shot, look, evidence)
+    database = find_features(frames, shot, work, seed=seed, masks=masks, on_event=on_event)
+    matches = read_matches(frames, shot, database, work, on_event)
+    turned = fit_turning(matches, frames.width, frames.height)
+    if turned is not None:
+        evidence["turning"] = {"explained": round(turned.explained, 3), "gap": turned.gap}
+        if turned.explained >= TURNING and len(turned.numbers) >= ENOUGH_PLACED * shot.frames:
+            return _on_a_dome(frames, shot, turned, [], evidence)
+    swept = sweep_focal(frames, shot, matches, database, work, seed=seed, on_event=on_event)
+    if swept is not None:
+        evidence["focal_sweep"] = swept.to_json()
+    best, rows, problem = _climb(frames, shot, database, work, swept, look, seed, on_event)
+    if best is None or best[1].verdict == "failed":
+        if turned is not None and turned.explained >= BETTER_THAN_NOTHING:
+            return _on_a_dome(frames, shot, turned, rows, evidence)
+        raise Unsolved(best[1].reason if best else problem, rows, evidence)
+    _tell_of_pieces(*best, on_event)
+    return Solution(*best, tuple(rows), evidence)
+
+
+def _climb(
+    frames: Frames,
+    shot: Shot,
+    database: Path,
+    work: Path,
+    swept: FocalSweep | None,
+    look: Probe,
+    seed: int,
+    on_event: Listener,
+) -> tuple[tuple[Solved, Judgement] | None, list[dict[str, Any]], str]:
+    """The best attempt, a row for the report of each, and what was wrong when there is none."""
+    best: tuple[Solved, Judgement] | None = None
+    rows: list[dict[str, Any]] = []
+    problem = (
+        f"0 of {shot.frames} frames placed; the clip needs sideways camera movement and texture: {ADVICE}"
+    )
+    for attempt in attempts_for(swept.focal, swept.start) if swept else attempts_for(None):
+        if rows:
+            on_event(Notice(f"trying again: {attempt.words}"))
+        limit = time_limit(shot.frames)
+        began = time.monotonic()
+        row: dict[str, Any] = {"name": attempt.name, "verdict": "failed", "placed": 0, "models": []}
+        rows.append(row)
+        try:
+            job = mapping_job(attempt, frames, shot, database, seed, limit)
+            solved = run_model_job(job, frames, work, on_event)
+        except CameraSolveError as error:
+            # A crash of one attempt leaves the others their chance.
+            problem = row["reason"] = str(error)
+            continue
+        row["seconds"] = round(time.monotonic() - began, 3)
+        cut_off = row["seconds"] > limit
+        if cut_off:
+            row["cut_off_after_seconds"] = limit
+        if solved is None:
+            continue
+        found = _doubted(judged(solved, shot.frames), attempt, swept, look, cut_off)
+        row |= {"models": list(solved.models), **found.to_json()}
+        if best is None or _worth(found) > _worth(best[1]):
+            best = solved, found
+        if _settles(found, cut_off):
+            break
+    return best, rows, problem
+
+
+def _doubted(
+    found: Judgement, attempt: Attempt, swept: FocalSweep | None, look: Probe, cut_off: bool
+) -> Judgement:
+    """The judgement in the light of how the attempt was made and what the pictures looked like."""
+    known = swept is not None and swept.determined
+    if attempt.focal_locked and not known and found.verdict == "good":
+        found = replace(found, verdict="unsure", reason=GUESSED_FOCAL)
+    elif cut_off and found.verdict == "unsure" and found.focal_sane:
+        found = _out_of_time(found)
+    if look.kind == "turning":
+        # A wrong focal length makes parallax out of a pan: a 14° one came out "good", with 3.4°.
+        verdict = "failed" if found.verdict == "failed" else "unsure"
+        found = replace(found, verdict=verdict, reason=look.no_parallax())
+    return found
+
+
+def _out_of_time(found: Judgement) -> Judgement:
+    """When frames are missing because the time was up, that is what to say."""
+    if found.placed >= ENOUGH_PLACED * found.frames:
+        return found
+    words = f"{found.placed} of {found.frames} frames placed when the time was up"
+    return replace(found, reason=f"{words}; take fewer frames (--fps, --start, --end)")
+
+
+def _still(frames: Frames, shot: Shot, look: Probe, evidence: dict[str, Any]) -> Solution:
+    """What a camera saw that stands still."""
+    numbers = np.array(shot.numbers, np.int64)
+    rotations = np.tile(np.eye(3), (len(numbers), 1, 1))
+    turned = Turned(numbers, rotations, FOCAL_BEFORE_A_STILL_CAMERA, 1.0, shot.frames - 1)
+    return _scene_of_one_place(frames, shot, turned, "still", look.no_parallax(), [], evidence)
+
+
+def _on_a_dome(
+    frames: Frames, shot: Shot, turned: Turned, rows: list[dict[str, Any]], evidence: dict[str, Any]
+) -> Solution:
+    """What a camera saw that turns on one spot."""
+    reason = (
+        f"the camera only turns ({100 * turned.explained:.0f} % of the matches say so), so nothing tells "
+        f"depth and the scene is a picture on a sphere: {ADVICE}"
+    )
+    return _scene_of_one_place(frames, shot, turned, "turning", reason, rows, evidence)
+
+
+def _scene_of_one_place(
+    frames: Frames,
+    shot: Shot,
+    turned: Turned,
+    name: str,
+    reason: str,
+    rows: list[dict[str, Any]],
+    evidence: dict[str, Any],
+) -> Solution:
+    poses = np.tile(np.eye(4), (len(turned.numbers), 1, 1))
+    poses[:, :3, :3] = turned.world_from_camera
+    focal = turned.focal * max(frames.width, frames.height)
+    K = np.array([[focal, 0, frames.width / 2], [0, focal, frames.height / 2], [0, 0, 1.0]])
+    lens = Lens(frames.width, frames.height, K)
+    points = dome(frames, turned.numbers, turned.world_from_camera, lens)
+    solved = Solved(turned.numbers, poses, lens, points, (len(poses),), turned.explained)
+    found = replace(judged(solved, shot.frames), verdict="unsure", reason=reason)
+    return Solution(solved, found, (*rows, {"name": name, **found.to_json()}), evidence)
+
+
+def _tell_of_pieces(solved: Solved, found: Judgement, on_event: Listener) -> None:
+    """When frames are missing, say how many other models they went into."""
+    sizes = [size for size in solved.models if size >= MIN_FRAMES]
+    if len(sizes) > 1 and found.placed < found.frames:
+        text = ", ".join(map(str, sizes))
+        on_event(
+            Notice(f"the frames fell into {len(sizes)} separate models of {text} frames; the largest is used")
+        )
+
+
+def _worth(found: Judgement) -> tuple[object, ...]:
+    """Orders attempts: by verdict, then by whether most frames are placed, then by how many."""
+    rank = {"failed": 0, "unsure": 1, "good": 2}[found.verdict]
+    return rank, found.focal_sane, found.placed
+
+
+def _settles(found: Judgement, cut_off: bool) -> bool:
+    """Would another attempt be a waste?
+
+    Little parallax alone is the clip's fault, not the attempt's; and one that was well under way
+    when its time was up lacked time, not other settings.
+    """
+    most = cut_off or found.placed >= ENOUGH_PLACED * found.frames
+    return found.verdict == "good" or (found.verdict == "unsure" and found.focal_sane and most)

@@ -1,0 +1,82 @@
+"""From how far each pixel disagrees with a still scene to a clean mask: over gaps, space and time."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from recon.frame_flow import Flow, edge_aware, pixel_grid, sample
+
+SMOOTH = 9
+"""Pixels; radius of the edge-aware smoothing."""
+DOUBT = 0.1
+"""Weight of "stands still" where nothing is known, beside what is known around."""
+EVIDENCE = 0.4
+"""Share of a blob that must be known to have moved."""
+SMALLEST = 0.003
+"""Share of the frame; smaller blobs, and holes, are taken for noise."""
+
+
+def likely(errors: list[np.ndarray], picture: np.ndarray) -> np.ndarray:
+    """[h, w] uint8, 255 where a frame surely moves: the median over its gaps, smoothed up to edges.
+
+    Args:
+        errors: Per gap [h, w], how far pixels disagree with a still scene; 1 is the threshold, NaN unknown.
+        picture: [h, w] uint8 the frame.
+    """
+    if not errors:
+        return np.zeros(picture.shape, np.uint8)
+    known = np.isfinite(errors).sum(0) >= min(2, len(errors))
+    moved = np.where(known, np.clip(median(np.array(errors, np.float32)) - 0.5, 0, 1), 0)
+    weight = np.where(known, 1, DOUBT).astype(np.float32)
+    smooth = np.clip(edge_aware(moved.astype(np.float32), weight, picture, SMOOTH), 0, 1)
+    # A blob is as good as what is known in it: most of what is unknown is just hard to see.
+    count, labels = cv2.connectedComponents((smooth > 0.5).astype(np.uint8))
+    evidence = np.bincount(labels.ravel(), (moved > 0.5).ravel(), count) / np.bincount(labels.ravel())
+    evidence[0] = 1.0
+    return np.where(evidence[labels] < EVIDENCE, 0, 255 * smooth).astype(np.uint8)
+
+
+def median(values: np.ndarray) -> np.ndarray:
+    """[h, w] median over the first axis of [N, h, w] of what is not NaN; 0 where all is."""
+    count = np.isfinite(values).sum(0)
+    ordered = np.sort(values, axis=0)  # NaN comes last
+
+    def at(k: np.ndarray) -> np.ndarray:
+        return np.take_along_axis(ordered, np.clip(k, 0, len(values) - 1)[None], 0)[0]
+
+    return np.where(count > 0, (at((count - 1) // 2) + at(count // 2)) / 2, 0)
+
+
+def packed(flow: Flow) -> np.ndarray:
+    """[h / 2, w / 2, 2] float16 pixels of the full size, NaN where not trusted: enough to look along."""
+    return np.where(flow.ok[..., None], flow.shift, np.nan)[::2, ::2].astype(np.float16)
+
+
+def settled(
+    soft: list[np.ndarray],  # per frame [h, w] uint8, as `likely` gives it
+    links: dict[tuple[int, int], np.ndarray],  # by pair of frames, as `packed` gives it
+    i: int,
+    gap: int,
+) -> np.ndarray:
+    """[h, w] bool: the median of frame i and its neighbours along the flow, without specks."""
+    height, width = soft[i].shape
+    votes = [soft[i].astype(np.float32)]
+    for j in (i - gap, i + gap):
+        if (i, j) in links:
+            shift = links[i, j].astype(np.float32).repeat(2, 0).repeat(2, 1)[:height, :width]
+            there = sample(soft[j], pixel_grid(height, width) + np.nan_to_num(shift))
+            votes.append(np.where(np.isfinite(shift[..., 0]), there, votes[0]))
+    middle = np.median(votes, axis=0) if len(votes) == 3 else np.mean(votes, axis=0)
+    return without_specks(middle > 127)
+
+
+def without_specks(moving: np.ndarray) -> np.ndarray:
+    """[h, w] bool without blobs and holes below SMALLEST."""
+    pixels = cv2.morphologyEx(moving.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    for value in (1, 0):
+        _, labels, stats, _ = cv2.connectedComponentsWithStats((pixels == value).astype(np.uint8))
+        small = stats[:, cv2.CC_STAT_AREA] < SMALLEST * pixels.size
+        small[0] = False
+        pixels[small[labels]] = 1 - value
+    return pixels > 0

@@ -1,0 +1,265 @@
+"""What moves in a shot by itself, before any camera is known: a mask per frame, without learned weights.
+
+Pass 1 of two. Dense flow over several gaps; what disagrees with the one epipolar geometry of two frames
+has moved (Sampson error, Hartley & Zisserman 2004, eq. 11.9). That is precise, but blind to what
+moves along its own epipolar line; `recon.rigid_flow` looks again once the cameras are solved. Before a
+camera that stands or only turns there is no epipolar geometry, and what disagrees with the turn has moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from recon.frame_flow import (
+    Flow,
+    both_flows,
+    grey,
+    in_order,
+    pixel_grid,
+    small_frame,
+    small_size,
+    textured,
+)
+from recon.mask_cleaning import likely, packed, settled
+from recon.mask_files import MOST, Camera, MotionMasks, read_masks, write_masks
+from recon.types import Frames, Shot
+
+__all__ = ["MotionMasks", "motion_masks", "read_masks", "write_masks"]
+
+BASES = {1: 5.0, 2: 1.0}
+"""The smaller gap in frames, and the pixels of median flow over it from which it is wide enough; the
+larger gap is twice as wide. Over too wide a gap what moves is lost, over too small a one it hardly moves."""
+SLOWEST = 4
+"""Frames of the smaller gap before a camera that is slower still."""
+ENOUGH_SEEN = 0.25
+"""Share of places with trusted flow below which a pair of frames says nothing."""
+THRESHOLD, SLOPE, SIGMAS = 1.0, 0.02, 5.0
+"""Pixels of disagreement beyond which a pixel has moved; what is added per pixel of flow; and the least
+in standard deviations of the disagreement of most pixels."""
+STEP = 6
+"""Pixels between the places to which geometry is fitted."""
+FEWEST = 50
+"""Places to which geometry is fitted, at least."""
+PAIRS = 5
+"""Pairs of frames looked at for each of these gaps."""
+SURVEYED = (1, 2, 4, 8, 16, 32)
+"""Frames over which the camera is looked at."""
+STILL = 0.4
+"""Pixels; the background before a camera that stands moves less."""
+ENOUGH_PLANE, ENOUGH_TURN = 0.6, 0.9
+"""Share of the places on one homography, and share of those that a turn explains, to call it a turn."""
+ALMOST_STILL, SLIDES = 2.0, 1.35
+"""Pixels of flow beyond which a turn must also explain the picture better than a slide, by this factor."""
+FOCALS = (0.5, 0.6, 0.72, 0.86, 1.0, 1.2, 1.45, 1.75, 2.1, 2.5)
+"""Times the long side; tried for the turn."""
+
+
+def motion_masks(
+    frames: Frames, shot: Shot, *, on_progress: Callable[[int], None] | None = None
+) -> MotionMasks:
+    """Find what moves by itself in a shot; bitwise the same for the same frames.
+
+    Args:
+        on_progress: Called with the number of frames done.
+    """
+    width, height = small_size(frames.width, frames.height)
+    numbers = np.array(shot.numbers, np.int64)
+    look = lru_cache(64)(lambda number: grey(small_frame(frames, number)))
+    masks, swapped = np.zeros((len(numbers), height, width), bool), False
+    base, camera = _survey(look, shot)
+    gaps = tuple(gap for gap in (base, 2 * base) if gap < shot.frames)
+    if camera == "blank" or not gaps:
+        return MotionMasks(numbers, masks, "blank", False, False, gaps)
+    masks = _masks(look, shot, gaps, camera, None, on_progress)
+    if camera == "moving" and _is_background(masks):
+        again = _masks(look, shot, gaps, camera, masks, None)
+        swapped = not _is_background(again)
+        masks = again if swapped else masks
+    return MotionMasks(numbers, masks, camera, swapped, bool(masks.mean() < MOST), gaps)
+
+
+def _survey(look: Callable[[int], np.ndarray], shot: Shot) -> tuple[int, Camera]:
+    """The smaller gap that suits the speed of the flow, and what the camera does."""
+    flows: dict[int, float] = {}
+    camera: Camera = "blank"
+    for gap in (gap for gap in SURVEYED if gap < shot.frames):
+        starts = sorted(set(np.linspace(0, shot.frames - 1 - gap, PAIRS).round().astype(int).tolist()))
+        pairs = [(shot.first + start, shot.first + start + gap) for start in starts]
+        views = list(in_order(lambda pair: _view(look(pair[0]), look(pair[1])), pairs))
+        views = [view for view in views if view is not None]
+        if not views:
+            continue
+        flows[gap] = float(np.median([length for length, _ in views]))
+        # The widest gap decides: there parallax is largest, and a turn looks least like a slide.
+        kinds = [kind for _, kind in views if kind != "blank"]
+        if kinds or camera == "blank":
+            camera = max(("moving", "turning", "still"), key=kinds.count)
+    base = next((gap for gap, least in BASES.items() if flows.get(gap, 0.0) >= least), SLOWEST)
+    return (2 if camera == "still" else base), camera
+
+
+def _view(a: np.ndarray, b: np.ndarray) -> tuple[float, Camera] | None:
+    """Median length of the flow and what the camera did ("blank" where that is open); None where too
+    little of the flow can be trusted."""
+    flow, _ = both_flows(a, b)
+    here, there, seen = _places(flow, textured(a))
+    if len(here) < FEWEST or seen < ENOUGH_SEEN:
+        return None
+    length = float(np.median(np.linalg.norm(there - here, axis=1)))
+    return length, _camera_of(here, there, a.shape[1], a.shape[0])
+
+
+def _places(flow: Flow, use: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """[P, 2] pixels, [P, 2] where flow leads, and the share of all places that they are."""
+    at = (slice(STEP // 2, None, STEP), slice(STEP // 2, None, STEP))
+    good = (flow.ok & use)[at]
+    here = pixel_grid(*flow.ok.shape)[at][good]
+    return here, here + flow.shift[at][good], float(good.sum() / max(1, use[at].sum()))
+
+
+def _camera_of(here: np.ndarray, there: np.ndarray, width: int, height: int) -> Camera:
+    """What the camera did between two frames, by matches [P, 2]."""
+    if (np.linalg.norm(there - here, axis=1) < STILL).mean() > ENOUGH_PLANE:
+        return "still"
+    _, fits = cv2.findHomography(here, there, cv2.USAC_MAGSAC, 1.0)
+    if fits is None or fits.mean() < ENOUGH_PLANE:
+        return "moving"
+    a, b = here[fits.ravel() > 0].astype(float), there[fits.ravel() > 0].astype(float)
+    size, length = max(width, height), float(np.median(np.linalg.norm(b - a, axis=1)))
+    turn = min((_turn_error(a, b, focal * size, width, height) for focal in FOCALS), key=np.median)
+    if (turn < THRESHOLD + SLOPE * length).mean() < ENOUGH_TURN:
+        return "moving"
+    # A wall that slides by looks like a turn seen through a very long lens.
+    slide = float(np.median(np.linalg.norm(_similarity(a, b) - b, axis=1)))
+    unclear = length > ALMOST_STILL and slide < SLIDES * float(np.median(turn))
+    return "blank" if unclear else "turning"
+
+
+def _turn_error(a: np.ndarray, b: np.ndarray, focal: float, width: int, height: int) -> np.ndarray:
+    """[P] pixels between b and where the best turn of a camera moves a (Kabsch 1976)."""
+    rays = []
+    for points in (a, b):
+        ray = np.concatenate([(points - [width / 2, height / 2]) / focal, np.ones((len(points), 1))], 1)
+        rays.append(ray / np.linalg.norm(ray, axis=1, keepdims=True))
+    u, _, vt = np.linalg.svd(rays[1].T @ rays[0])
+    turned = rays[0] @ (u @ np.diag([1, 1, np.linalg.det(u @ vt)]) @ vt).T
+    return np.linalg.norm(focal * turned[:, :2] / turned[:, 2:] + [width / 2, height / 2] - b, axis=1)
+
+
+def _similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """[P, 2] a, moved, turned and scaled in the plane to lie nearest to b."""
+    p, q = (points[:, 0] + 1j * points[:, 1] for points in (a, b))
+    factor = np.vdot(p - p.mean(), q - q.mean()) / np.vdot(p - p.mean(), p - p.mean())
+    moved = factor * (p - p.mean()) + q.mean()
+    return np.stack([moved.real, moved.imag], 1)
+
+
+def _masks(
+    look: Callable[[int], np.ndarray],
+    shot: Shot,
+    gaps: tuple[int, ...],
+    camera: Camera,
+    fit: np.ndarray | None,  # [F, h, w] bool: where the geometry is fitted, None for everywhere
+    on_progress: Callable[[int], None] | None,
+) -> np.ndarray:
+    """[F, h, w] bool."""
+
+    def compare(i: int) -> list[tuple[int, tuple[np.ndarray, np.ndarray], Flow, Flow]]:
+        return [
+            (
+                j,
+                *_compare(
+                    look(shot.first + i),
+                    look(shot.first + j),
+                    camera,
+                    None if fit is None else (fit[i], fit[j]),
+                ),
+            )
+            for j in (i + gap for gap in gaps)
+            if j < shot.frames
+        ]
+
+    waiting: dict[int, list[np.ndarray]] = {}
+    soft: list[np.ndarray] = []
+    links: dict[tuple[int, int], np.ndarray] = {}
+    for i, rows in enumerate(in_order(compare, range(shot.frames))):
+        for j, errors, forth, back in rows:
+            waiting.setdefault(i, []).append(errors[0])
+            waiting.setdefault(j, []).append(errors[1])
+            if j - i == gaps[0]:
+                links[i, j], links[j, i] = packed(forth), packed(back)
+        soft.append(likely(waiting.pop(i, []), look(shot.first + i)))
+        if on_progress is not None:
+            on_progress(i + 1)
+    return np.array([settled(soft, links, i, gaps[0]) for i in range(shot.frames)])
+
+
+def _compare(
+    a: np.ndarray,  # [h, w] uint8
+    b: np.ndarray,  # [h, w] uint8
+    camera: Camera,
+    outside: tuple[np.ndarray, np.ndarray] | None,
+) -> tuple[tuple[np.ndarray, np.ndarray], Flow, Flow]:
+    """For each of two frames how far its pixels disagree with the geometry of the pair, where 1 is the
+    threshold ([h, w] float16, NaN where nothing is known); and the flows."""
+    forth, back = both_flows(a, b)
+    sharp = textured(a), textured(b)
+    here, there, seen = _places(forth, sharp[0] if outside is None else sharp[0] & outside[0])
+    nothing = np.full(a.shape, np.nan, np.float16)
+    if len(here) < FEWEST or seen < ENOUGH_SEEN:
+        return (nothing, nothing), forth, back
+    model = _fit(here, there, camera)
+    if model is None:
+        return (nothing, nothing), forth, back
+    error = _error(model, camera)
+    sigma = 1.4826 * float(np.median(error(here, there)))
+    threshold = max(THRESHOLD, SIGMAS * sigma)
+    grid = pixel_grid(*a.shape)
+    out = []
+    for flow, use, first in ((forth, sharp[0], True), (back, sharp[1], False)):
+        goal = grid + flow.shift
+        distance = error(grid, goal) if first else error(goal, grid)
+        ratio = distance / (threshold + SLOPE * np.linalg.norm(flow.shift, axis=-1))
+        out.append(np.where(flow.ok & use, np.minimum(ratio, 100), np.nan).astype(np.float16))
+    return (out[0], out[1]), forth, back
+
+
+def _fit(here: np.ndarray, there: np.ndarray, camera: Camera) -> np.ndarray | None:
+    """[3, 3] what matches [P, 2] of a still scene obey (MAGSAC++, Barath et al. 2020)."""
+    if camera == "still":
+        return np.eye(3)
+    if camera == "turning":
+        return cv2.findHomography(here, there, cv2.USAC_MAGSAC, 1.0)[0]
+    try:
+        found = cv2.findFundamentalMat(here, there, cv2.USAC_MAGSAC, 1.0, 0.999, 2000)[0]
+    except cv2.error:  # OpenCV 5.0 asserts on some matches without any model.
+        return None
+    return None if found is None else found[:3]
+
+
+def _error(model: np.ndarray, camera: Camera) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """Pixels [...] by which matches [..., 2] miss the model."""
+
+    def transfer(here: np.ndarray, there: np.ndarray) -> np.ndarray:
+        moved = here @ model[:, :2].T.astype(np.float32) + model[:, 2].astype(np.float32)
+        return np.linalg.norm(moved[..., :2] / moved[..., 2:] - there, axis=-1)
+
+    def sampson(here: np.ndarray, there: np.ndarray) -> np.ndarray:
+        line = here @ model[:, :2].T + model[:, 2]
+        back = there @ model[:2] + model[2]
+        miss = (line[..., :2] * there).sum(-1) + line[..., 2]
+        return np.abs(miss) / np.sqrt((line[..., :2] ** 2).sum(-1) + (back[..., :2] ** 2).sum(-1) + 1e-30)
+
+    return sampson if camera == "moving" else transfer
+
+
+def _is_background(masks: np.ndarray) -> bool:
+    """Do masks [F, h, w] look like what is behind a mover: most of the frame, or of its border?"""
+    border = np.ones(masks.shape[1:], bool)
+    border[8:-8, 8:-8] = False
+    share, at_border = masks.mean(), masks[:, border].mean()
+    return bool(share > MOST or (at_border > MOST and at_border > 1.5 * share))

@@ -1,0 +1,167 @@
+"""Cameras that turn on one spot: rotations and a focal length from matches, and a dome of points.
+
+Without a baseline there is no depth, so the honest scene is what the camera saw, painted on a sphere:
+right from where the camera stood, flat from anywhere else.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from recon.focal_sweep import SPREAD, USUAL
+from recon.matches import Matches
+from recon.types import Frames, Points
+from recon.undistort import Lens
+
+FOCALS = tuple(0.6 * 1.12**k for k in range(12))
+"""Times the long side, tried in turn."""
+FITS = 3.0
+"""Pixels at a long side of 640; twice what generated frames tremble."""
+TURNING = 0.9
+"""Share of the matches over the widest gaps from which the camera is taken to turn only."""
+FAR_APART = 0.75
+"""Part of the widest gap that has matches, from which a pair of frames can tell turning from moving."""
+ENOUGH_MATCHES = 30
+WEIGHT = 60.0
+"""As in `recon.focal_sweep`."""
+DOME_STEP = 10
+"""Pixels between the points of the dome, at a long side of 640."""
+
+
+@dataclass(frozen=True, repr=False)
+class Turned:
+    """The best cameras that only turn."""
+
+    numbers: np.ndarray
+    """[F] int64, global numbers of the frames that matches hold together, increasing."""
+    world_from_camera: np.ndarray
+    """[F, 3, 3] rotations."""
+    focal: float
+    """Times the long side."""
+    explained: float
+    """Share of the matches between frames far apart that they explain, 0..1."""
+    gap: int
+    """Frames between those."""
+
+    @property
+    def turns(self) -> bool:
+        """Is turning all that the camera does?"""
+        return self.explained >= TURNING
+
+
+def fit_turning(matches: Matches, width: int, height: int) -> Turned | None:
+    """Cameras at one place that explain the matches best; None when hardly anything matches."""
+    size = max(width, height)
+    useful = [p for p, points in enumerate(matches.first) if len(points) >= ENOUGH_MATCHES]
+    if not useful:
+        return None
+    best: tuple[float, float, dict[int, np.ndarray], np.ndarray] | None = None
+    for focal in FOCALS:
+        rays = [
+            tuple(_rays(points[p], focal * size, width, height) for points in (matches.first, matches.second))
+            for p in useful
+        ]
+        relative = [_kabsch(a, b) for a, b in rays]
+        turns = _averaged(matches.pairs[useful], relative, [len(a) for a, _ in rays])
+        error = np.concatenate(
+            [
+                focal * 640 * np.linalg.norm(a @ turns[i].T @ turns[j] - b, axis=1)
+                if i in turns and j in turns
+                else np.full(len(a), np.inf)
+                for (i, j), (a, b) in zip(matches.pairs[useful].tolist(), rays, strict=True)
+            ]
+        )
+        cost = float((np.minimum(error, FITS) ** 2).mean())
+        score = WEIGHT * math.log(max(cost, 1e-4)) + (math.log(focal / USUAL) / SPREAD) ** 2
+        if best is None or score < best[0]:
+            best = score, focal, turns, error
+    assert best is not None
+    _, focal, turns, error = best
+    gaps = np.repeat(np.diff(matches.pairs[useful], axis=1)[:, 0], [len(matches.first[p]) for p in useful])
+    widest = int(gaps.max())
+    wide = gaps >= FAR_APART * widest
+    numbers = np.array(sorted(turns), np.int64)
+    rotations = np.array([turns[number] for number in numbers.tolist()])
+    return Turned(numbers, rotations, focal, float((error[wide] < FITS).mean()), widest)
+
+
+def _rays(pixels: np.ndarray, focal: float, width: int, height: int) -> np.ndarray:
+    """[M, 3] unit directions in the camera of pixels [M, 2]."""
+    at = np.concatenate([(pixels - [width / 2, height / 2]) / focal, np.ones((len(pixels), 1))], 1)
+    return at / np.linalg.norm(at, axis=1, keepdims=True)
+
+
+def _kabsch(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """[3, 3] R with second = R first for most of the unit vectors [M, 3] (Kabsch 1976, reweighted)."""
+    weight = np.ones(len(first))
+    turn = np.eye(3)
+    for _ in range(8):
+        u, _, vt = np.linalg.svd((second * weight[:, None]).T @ first)
+        turn = u @ np.diag([1, 1, np.linalg.det(u @ vt)]) @ vt
+        miss = np.linalg.norm(first @ turn.T - second, axis=1)
+        weight = 1 / (1 + (miss / (FITS / 640)) ** 2) ** 2
+    return turn
+
+
+def _averaged(pairs: np.ndarray, relative: list[np.ndarray], counts: list[int]) -> dict[int, np.ndarray]:
+    """World-from-camera rotations by frame number, of the frames that hold together with the first.
+
+    Chordal means over the neighbours in turn (Hartley et al. 2013, "Rotation averaging").
+    """
+    links: dict[int, list[tuple[int, np.ndarray, int]]] = {}
+    for (i, j), turn, count in zip(pairs.tolist(), relative, counts, strict=True):
+        # second = R first, so world_from_i = world_from_j @ R.
+        links.setdefault(i, []).append((j, turn, count))
+        links.setdefault(j, []).append((i, turn.T, count))
+    start = min(links)
+    found = {start: np.eye(3)}
+    waiting = [start]
+    for at in waiting:
+        for other, turn, _ in links[at]:
+            if other not in found:
+                found[other] = found[at] @ turn.T
+                waiting.append(other)
+    for _ in range(30):
+        for frame in sorted(found):
+            if frame != start:
+                u, _, vt = np.linalg.svd(
+                    sum(count * found[other] @ turn for other, turn, count in links[frame])
+                )
+                found[frame] = u @ vt
+    return found
+
+
+def dome(frames: Frames, numbers: np.ndarray, rotations: np.ndarray, lens: Lens) -> Points:
+    """Points at distance 1 from cameras in one place, in the colours of the frames.
+
+    Args:
+        numbers: [F] global frame numbers.
+        rotations: [F, 3, 3] world-from-camera.
+    """
+    step = max(1, round(DOME_STEP * max(lens.width, lens.height) / 640))
+    x, y = np.meshgrid(np.arange(step / 2, lens.width, step), np.arange(step / 2, lens.height, step))
+    pixels = np.stack([x.ravel(), y.ravel()], 1)
+    rays = _rays(pixels, lens.focal, lens.width, lens.height)
+    taken: set[tuple[int, ...]] = set()
+    xyz, rgb, tracks = [], [], []
+    size = step / lens.focal
+    for number, turn in zip(numbers.tolist(), rotations, strict=True):
+        at = rays @ turn.T
+        cells = [tuple(cell) for cell in np.floor(at / size).astype(int).tolist()]
+        fresh = [k for k, cell in enumerate(cells) if cell not in taken]
+        taken.update(cells)
+        if not fresh:
+            continue
+        with Image.open(frames.path(number)) as picture:
+            image = cv2.blur(np.asarray(picture.convert("RGB")), (step, step))
+        column, row = pixels[fresh].astype(int).T
+        xyz.append(at[fresh])
+        rgb.append(image[row, column])
+        tracks += [np.array([[number, *pixels[k]]], np.float32) for k in fresh]
+    points = np.concatenate(xyz)
+    return Points(points, np.concatenate(rgb), np.zeros(len(points), np.float32), tuple(tracks))

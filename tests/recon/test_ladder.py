@@ -1,0 +1,146 @@
+"""Clips on which plain structure from motion fails: what the ladder makes of them, and its parts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recon.cameras import place_cameras
+from recon.focal_sweep import Trial, few_frames, summed_up
+from recon.matches import Matches
+from recon.truth import pose_error, read_truth
+from recon.turning import fit_turning
+from recon.types import Shot
+from tests.recon import textured_room
+from tests.recon.test_probe import path_of
+
+WIDTH, HEIGHT, FOCAL = 640, 360, 700.0
+K = np.array([[FOCAL, 0, WIDTH / 2], [0, FOCAL, HEIGHT / 2], [0, 0, 1]])
+
+
+def matches_of(world_from_camera: np.ndarray, noise: float = 0.3) -> Matches:
+    """Random points seen by cameras [F, 4, 4]; every pair of frames matches what both see."""
+    rng = np.random.default_rng(0)
+    points = rng.uniform([-6, -4, 4], [6, 4, 9], (4000, 3))
+    seen = []
+    for pose in world_from_camera:
+        local = (points - pose[:3, 3]) @ pose[:3, :3]
+        pixels = (local @ K.T)[:, :2] / local[:, 2:] + noise * rng.normal(size=(len(points), 2))
+        inside = (local[:, 2] > 0) & (pixels > 0).all(1) & (pixels < [WIDTH, HEIGHT]).all(1)
+        seen.append((pixels, inside))
+    pairs, first, second = [], [], []
+    for i in range(len(seen)):
+        for j in range(i + 1, len(seen)):
+            both = seen[i][1] & seen[j][1]
+            pairs.append((i, j))
+            first.append(seen[i][0][both])
+            second.append(seen[j][0][both])
+    return Matches(np.array(pairs), tuple(first), tuple(second))
+
+
+def test_a_camera_that_turns_is_found_with_its_focal_length() -> None:
+    poses = path_of("pan")
+    found = fit_turning(matches_of(poses), WIDTH, HEIGHT)
+    assert found is not None
+    assert found.turns
+    assert found.explained > 0.99
+    assert abs(found.focal * WIDTH / FOCAL - 1) < 0.1
+    relative = found.world_from_camera[0].T @ found.world_from_camera[-1]
+    true = poses[0, :3, :3].T @ poses[-1, :3, :3]
+    chord = np.linalg.norm(relative - true) / np.sqrt(8)
+    assert np.degrees(2 * np.arcsin(chord)) < 1.0  # of 14
+
+
+@pytest.mark.parametrize("move", ["sideways", "forwards", "arc6"])
+def test_a_camera_that_moves_is_not_said_to_turn(move: str) -> None:
+    poses = path_of(move)
+    poses[:, :3, 3] *= 2.6  # this scene is as much deeper; sideways is then 4 % of its depth
+    found = fit_turning(matches_of(poses), WIDTH, HEIGHT)
+    assert found is not None
+    assert not found.turns
+
+
+def test_no_matches_say_nothing() -> None:
+    assert fit_turning(Matches(np.zeros((0, 2), np.int64), (), ()), WIDTH, HEIGHT) is None
+
+
+def trials(explained: list[float], pixels: list[float], parallax: float = 3.0) -> list[Trial]:
+    focals = (0.6, 0.8, 1.0, 1.25, 1.6, 2.0)
+    return [
+        Trial(focal, px, share, 8, parallax, None)
+        for focal, share, px in zip(focals, explained, pixels, strict=True)
+    ]
+
+
+def test_the_focal_length_is_the_first_that_loses_no_matches() -> None:
+    """Too short a lens puts far things beyond infinity; longer ones than the true one explain as much."""
+    found = summed_up(trials([0.4, 0.5, 0.7, 0.9, 0.9, 0.9], [0.5] * 6), 8)
+    assert found is not None
+    assert found.focal == 1.25
+
+
+def test_where_nothing_tells_the_usual_focal_length_is_taken_and_doubted() -> None:
+    found = summed_up(trials([0.9] * 6, [0.5] * 6), 8)
+    assert found is not None
+    assert found.focal == 1.0
+    assert not found.determined
+
+
+def test_a_clear_minimum_is_believed() -> None:
+    found = summed_up(trials([0.9] * 6, [0.4, 0.3, 0.25, 0.2, 0.25, 0.3]), 8)
+    assert found is not None
+    assert found.focal == 1.25
+    assert found.determined
+
+
+def test_no_sweep_with_much_parallax_or_few_frames_placed() -> None:
+    assert summed_up(trials([0.9] * 6, [0.5] * 6, parallax=20.0), 8) is None
+    assert summed_up(trials([0.9] * 6, [0.5] * 6), 16) is None
+
+
+@pytest.mark.parametrize("frames", [3, 16, 29, 90, 300])
+def test_few_frames_are_frames_that_are_matched(frames: int) -> None:
+    few = few_frames(Shot(0, 100, frames))
+    step = few[1] - few[0]
+    assert few[0] == 100
+    assert step & (step - 1) == 0  # a power of two, as the pairs of sequential matching are
+    assert min(frames, 5) <= len(few) <= 16
+
+
+@pytest.mark.parametrize(("move", "words"), [("tripod", "stands still"), ("pan", "only turns")])
+def test_without_a_baseline_there_is_a_flat_scene(tmp_path: Path, move: str, words: str) -> None:
+    """COLMAP's defaults place all frames of the pan, with 3° of parallax, by a wrong focal length."""
+    scene = textured_room.clip(tmp_path / "scene", textured_room.lens(), path_of(move))
+    ((cameras, points),) = place_cameras(scene).values()
+    assert cameras.verdict == "unsure"
+    assert words in cameras.reason
+    assert "sideways" in cameras.reason
+    assert len(cameras) == len(path_of(move))
+    assert np.ptp(cameras.centres, axis=0).max() < 1e-9
+    assert len(points) > 300
+    # In every view the points fill the picture, with the picture's colours.
+    frames = scene.frames()
+    for i in (0, len(cameras) - 1):
+        at = points.xyz @ cameras.camera_from_world[i, :3, :3].T + cameras.camera_from_world[i, :3, 3]
+        pixels = (at @ cameras.K[i].T)[:, :2] / at[:, 2:]
+        inside = (at[:, 2] > 0) & (pixels > 0).all(1) & (pixels < [frames.width, frames.height]).all(1)
+        cells = np.unique((pixels[inside] // 32).astype(int), axis=0)
+        assert len(cells) >= 0.95 * (frames.width // 32) * (frames.height // 32)
+
+
+def test_a_small_orbit_gets_its_focal_length(tmp_path: Path) -> None:
+    """COLMAP's defaults find no 6° orbit, or a focal length far too long."""
+    lens, poses = textured_room.lens(480, 360, 450.0), textured_room.arc(17, 6.0)
+    scene = textured_room.clip(tmp_path / "scene", lens, poses)
+    truth = read_truth(textured_room.sidecar(tmp_path / "clip.json", lens, poses), scene.frames())
+    ((cameras, _),) = place_cameras(scene).values()
+    error = pose_error(cameras, truth)
+    assert error["cameras"] == 17
+    assert (error["rotation_deg"] or 0) < 0.5
+    assert (error["focal_percent"] or 0) < 25
+    report = json.loads(scene.report_path.read_text())["shots"][0]
+    assert report["attempts"][-1]["name"] == "swept"
+    assert report["focal_sweep"]["parallax_deg"] < 15
