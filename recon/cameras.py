@@ -24,8 +24,8 @@ from recon.errors import CameraSolveError, FormatError
 from recon.events import Listener, Notice, StageFinished, StageProgress, StageStarted, ignore
 from recon.judge import MIN_FRAMES
 from recon.known_cameras import FORMATS, use_known
-from recon.ladder import Unsolved, solve_cameras
-from recon.moving import find_motion, store_masks, training_masks
+from recon.ladder import Unsolved
+from recon.moving import find_motion, solve_around_motion, store_masks, training_masks
 from recon.scene import SceneFolder, hash_of, hash_of_file, link_or_copy, remove, replacing, write_json
 from recon.solve import STAGE, Solution
 from recon.types import Cameras, Chunk, Frames, Points, Shot
@@ -168,9 +168,10 @@ def _place_shot(
             )
         work = scene.root / "cameras"
         motion = find_motion(frames, shot, given.masks, on_event)
-        masks = store_masks(motion, frames, work / f"shot_{shot.index:03d}_masks")
         if given.file is None:
-            solution = solve_cameras(frames, shot, work, masks=masks, seed=given.seed, on_event=on_event)
+            solution, motion = solve_around_motion(
+                frames, shot, work, motion, seed=given.seed, on_event=on_event
+            )
             up = None
         else:
             fps = scene.info.get("source", {}).get("fps")
@@ -209,6 +210,7 @@ def _place_shot(
         "world": similarity.to_json(),
         "seconds": round(time.monotonic() - began, 3),
     }
+    masks = store_masks(motion, frames, work / f"shot_{shot.index:03d}_masks")
     training_masks(masks, scene.shot_folder(shot) / "masks", cameras, frames)
     row = _plain(row)
     save_solution(scene, shot, cameras, points, {"key": key, "row": row})

@@ -13,7 +13,7 @@ from recon.config import FitConfig
 from recon.errors import TrainError
 from recon.scene import replacing
 
-VERSION = 2
+VERSION = 3
 
 
 def save_checkpoint(path: Path, config: FitConfig, key: str, state: dict[str, Any]) -> None:

@@ -33,6 +33,10 @@ class FitConfig:
     """Weight of the mean scale in the loss."""
     means_lr: float = 1.6e-3
     """Step size of the positions in median depths; falls to 2 % of it."""
+    refine_poses: bool = True
+    """Refine the poses of the training frames (and the focal length) together with the scene."""
+    refine_colours: bool = False
+    """Let every training frame have an affine colour map of its own, for clips that flicker."""
     held_out_every: int = 8
     """Every n-th frame is kept from training to judge the result; 0 trains on all."""
 

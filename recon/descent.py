@@ -8,6 +8,7 @@ noise. `descend_torch` runs on any device and is the twin of the core's step.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from torch import Tensor
 from recon import mcmc, schedule
 from recon.config import FitConfig
 from recon.errors import TrainError
-from recon.losses import l1_ssim
+from recon.losses import photometric_loss
 from recon.optimizer import Optimizer
 from recon.raster import render
 from recon.raster.core_step import AdamRates, CoreStep
@@ -50,6 +51,16 @@ def background_at(config: FitConfig, step: int) -> Tensor:
     return torch.rand(3, generator=schedule.generator(config, "background", step))
 
 
+@dataclass(frozen=True, repr=False)
+class FrameGradients:
+    """Room for the gradients of what belongs to the frame and not to the scene, on the CPU."""
+
+    camera: Tensor = field(default_factory=lambda: torch.zeros(16))
+    """[16] of camera_from_world [3, 4], then of fx, fy, cx, cy (pixels of the view)."""
+    colour: Tensor = field(default_factory=lambda: torch.zeros(3, 4))
+    """[3, 4] of `View.colour`."""
+
+
 class Descent:
     """Makes the steps of one training."""
 
@@ -57,15 +68,19 @@ class Descent:
         self.config = config
         self._core = CoreStep() if device == "cpu" else None
 
-    def step(self, optimizer: Optimizer, view: View, step: int) -> float:
-        """Step `step` (from 0) on one view; the loss before it, without regularisers."""
+    def step(
+        self, optimizer: Optimizer, view: View, step: int, gradients: FrameGradients | None = None
+    ) -> float:
+        """Step `step` (from 0) on one view; the loss before it, without regularisers. Writes `gradients`
+        where given; the camera and the colours are the caller's to move."""
         gaussians = optimizer.gaussians
         rates = adam_rates(self.config, step, len(gaussians))
         degree = min(schedule.sh_degree(self.config, step), gaussians.sh_degree)
         background = background_at(self.config, step)
         if self._core is None:
             generator = schedule.generator(self.config, "noise", step)
-            return descend_torch(optimizer, view, self.config, rates, degree, background, generator)
+            rest = (self.config, rates, degree, background, generator)
+            return descend_torch(optimizer, view, *rest, gradients)
         return self._core(
             *(optimizer.params, optimizer.first, optimizer.second),
             *(view.image, view.camera_from_world, view.K),
@@ -73,6 +88,10 @@ class Descent:
             background=background,
             ssim_weight=self.config.ssim_weight,
             rates=rates,
+            mask=view.mask,
+            colour=view.colour,
+            camera_gradient=gradients.camera if gradients else None,
+            colour_gradient=gradients.colour if gradients and view.colour is not None else None,
         )
 
 
@@ -84,19 +103,26 @@ def descend_torch(
     sh_degree: int,
     background: Tensor,  # [3]
     generator: torch.Generator,
+    gradients: FrameGradients | None = None,
 ) -> float:
     """The step by autograd, on the device of the parameters."""
     leaves = {name: p.detach().requires_grad_() for name, p in optimizer.params.items()}
     height, width = view.image.shape[:2]
+    pose, K = (t.clone().requires_grad_(gradients is not None) for t in (view.camera_from_world, view.K))
+    colour = view.colour
+    if colour is not None:
+        colour = colour.clone().requires_grad_(gradients is not None)
     shot = render(
-        *(Gaussians(**leaves), view.camera_from_world, view.K, width, height),
+        *(Gaussians(**leaves), pose, K, width, height),
         sh_degree=sh_degree,
         background=background.to(view.image.device),
     )
-    loss, _ = l1_ssim(shot.image, view.image, config.ssim_weight)
+    loss = photometric_loss(shot.image, view.image, config.ssim_weight, view.mask, colour)
     regularisers = rates.opacity_weight * leaves["logit_opacities"].sigmoid().sum()
     regularisers = regularisers + rates.scale_weight * leaves["log_scales"].exp().sum()
     (loss + regularisers).backward()
+    if gradients:
+        _write(gradients, pose.grad, K.grad, None if colour is None else colour.grad)
     for name, leaf in leaves.items():
         assert leaf.grad is not None
         tensors = optimizer.params[name], leaf.grad, optimizer.first[name], optimizer.second[name]
@@ -113,6 +139,20 @@ def descend_torch(
         )
         now["means"] += noise * shot.visible[:, None]
     return loss.item()
+
+
+def _write(
+    gradients: FrameGradients,
+    pose: Tensor | None,  # [4, 4]
+    K: Tensor | None,  # [3, 3], None where the rasterizer has no gradient of it
+    colour: Tensor | None,  # [3, 4]
+) -> None:
+    if pose is not None:
+        gradients.camera[:12] = pose[:3].flatten().cpu()
+    if K is not None:
+        gradients.camera[12:] = torch.stack([K[0, 0], K[1, 1], K[0, 2], K[1, 2]]).cpu()
+    if colour is not None:
+        gradients.colour.copy_(colour)
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ from recon.events import Listener, Notice, ignore
 from recon.fitting import score
 from recon.lpips_score import lpips_scorer
 from recon.raster import render
+from recon.refinement import REFINED, refined
 from recon.scene import SceneFolder, write_json
 from recon.splat_ply import read_splat_ply
 from recon.training import load_views, pick_device, score_metrics
@@ -31,7 +32,8 @@ def evaluate(
     """Score the splats on disk against the frames again and update metrics.json.
 
     `truth` (see `recon.known_cameras.FORMATS`) adds {"truth": {"ate_percent", "rotation_deg",
-    "focal_percent"}} for the main shot; without it, a sidecar beside the source video is used if there.
+    "focal_percent"}} for the main shot as training refined its cameras, and "truth_as_solved" before
+    that; without it, a sidecar beside the source video is used if there.
     """
     scene = SceneFolder.open(path)
     if not scene.metrics_path.exists() or "training" not in scene.info:
@@ -44,18 +46,19 @@ def evaluate(
     metrics = json.loads(scene.metrics_path.read_text())
     frames = scene.frames()
     shots = [shot for shot in frames.shots if (scene.shot_folder(shot) / "splat.ply").exists()]
-    scores, lpips, main = [], [], None
+    scores, lpips, main, main_solved = [], [], None, None
     scorer = lpips_scorer(device)
     if scorer is None:
         on_event(Notice("LPIPS left out: the lpips package and its AlexNet weights are not on this machine"))
     for shot in shots:
-        cameras, _ = load_solution(scene, shot)
+        solved, _ = load_solution(scene, shot)
+        cameras = refined(scene.shot_folder(shot) / REFINED, solved)
         if main is None or len(cameras) > len(main):
-            main = cameras
+            main, main_solved = cameras, solved
         views = load_views(scene, shot, cameras, config)
         gaussians = read_splat_ply(scene.shot_folder(shot) / "splat.ply")
         gaussians = type(gaussians)(**{name: t.to(device) for name, t in gaussians.tensors().items()})
-        scores += score(gaussians, views, device)
+        scores += score(gaussians, views, device, align=True)
         if scorer is not None:
             for index in views.heldout:
                 view = views.view(index, device=device)
@@ -67,8 +70,10 @@ def evaluate(
     if lpips:
         metrics["heldout"]["lpips"] = sum(lpips) / len(lpips)
     truth = truth or sidecar_of(scene)
-    if truth is not None and main is not None:
-        metrics["truth"] = pose_error(main, read_truth(truth, frames, scene.info["source"].get("fps")))
+    if truth is not None and main is not None and main_solved is not None:
+        known = read_truth(truth, frames, scene.info["source"].get("fps"))
+        metrics["truth"] = pose_error(main, known)
+        metrics["truth_as_solved"] = pose_error(main_solved, known)
     write_json(scene.metrics_path, metrics)
     return metrics
 

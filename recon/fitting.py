@@ -16,18 +16,22 @@ from pathlib import Path
 import torch
 
 from recon import schedule
+from recon.alignment import aligned
 from recon.checkpoint import load_checkpoint, save_checkpoint
 from recon.config import FitConfig
 from recon.descent import Descent, check_finite
 from recon.events import Checkpointed, Evaluated, Listener, Notice, TrainStep, ignore
-from recon.losses import l1_ssim, psnr
+from recon.losses import masked_ssim, psnr
 from recon.optimizer import Optimizer
 from recon.raster import render
-from recon.types import Gaussians
-from recon.views import Views
+from recon.refinement import Refinement
+from recon.types import Cameras, Gaussians
+from recon.views import View, Views
 
 CHECKPOINT_SECONDS = 20.0
 """At most this much work is lost when a run is killed."""
+SPLITS = "train", "heldout", "heldout_aligned"
+"""Of scores; a held-out view has two: at the pose it was solved with, and aligned."""
 FLAT_EVALUATIONS, FLAT_DB = 2, 0.01
 """Training ends when so many evaluations in a row gain less than this many dB of held-out PSNR."""
 
@@ -39,7 +43,7 @@ class ViewScore:
     number: int
     """Global frame number."""
     split: str
-    """ "train" or "heldout"."""
+    """ "train", "heldout" or "heldout_aligned"."""
     psnr: float
     ssim: float
 
@@ -49,6 +53,8 @@ class Fit:
     """What a training returns."""
 
     gaussians: Gaussians
+    cameras: Cameras
+    """The views' cameras, refined where the config asks for it."""
     scores: tuple[ViewScore, ...]
     seconds: float
     """Training time over all sessions, without the scoring."""
@@ -75,6 +81,9 @@ def fit(
         optimizer = Optimizer.restored(saved, device)
     else:
         optimizer = Optimizer(start() if callable(start) else start, device)
+    refinement = Refinement(config, views.cameras, views.train)
+    if saved:
+        refinement.restore(saved["refinement"])
     start_count = saved["start_count"] if saved else len(optimizer.gaussians)
     first_step, spent = (saved["step"], saved["seconds"]) if saved else (0, 0.0)
     heldout: list[float] = saved["heldout"] if saved else []  # PSNR of the evaluations during training
@@ -86,23 +95,26 @@ def fit(
 
     def checkpoint(step: int) -> None:
         numbers = {"step": step, "seconds": seconds(), "start_count": start_count, "heldout": heldout}
-        save_checkpoint(path, config, key, {**numbers, **optimizer.state()})
+        save_checkpoint(path, config, key, {**numbers, **optimizer.state(), "refinement": refinement.state()})
         on_event(Checkpointed(step, str(path)))
 
     step = first_step
     while step < config.steps and not is_flat(heldout):
         level = schedule.pyramid_level(config, step, views.size)
-        view = views.view(views.train[schedule.view_at(config, step, len(views.train))], level, device)
-        loss = descent.step(optimizer, view, step)
+        index = views.train[schedule.view_at(config, step, len(views.train))]
+        view = refinement.applied(views.view(index, level, device), index)
+        loss = descent.step(optimizer, view, step, refinement.gradients)
+        check_finite(loss, step + 1, folder)
+        refinement.step(view, index, step)
         step += 1
-        check_finite(loss, step, folder)
         if schedule.refines(config, step):
             optimizer.refine(config, step, schedule.wanted_gaussians(config, step, start_count))
         height, width = view.image.shape[:2]
         count = len(optimizer.gaussians)
         on_event(TrainStep(step, config.steps, loss, count, width, height, seconds()))
         if schedule.evaluates(config, step) and views.heldout:
-            event = mean_score(score(optimizer.gaussians, views, device, views.heldout), step, seconds())
+            now = views.with_cameras(refinement.cameras())
+            event = mean_score(score(optimizer.gaussians, now, device, views.heldout), step, seconds())
             heldout.append(event.psnr)
             on_event(event)
         if time.perf_counter() - last_saved > CHECKPOINT_SECONDS:
@@ -115,12 +127,13 @@ def fit(
     if step < config.steps:
         on_event(Notice(f"training ended after {step} of {config.steps} steps: the held-out score is flat"))
     result = optimizer.gaussians
-    scores = score(result, views, device)
-    for split in ("train", "heldout"):
+    cameras = refinement.cameras()
+    scores = score(result, views.with_cameras(cameras), device, align=True)
+    for split in SPLITS:
         part = [s for s in scores if s.split == split]
         if part:
             on_event(mean_score(part, step, trained_seconds))
-    return Fit(result, scores, trained_seconds)
+    return Fit(result, cameras, scores, trained_seconds)
 
 
 def is_flat(heldout: Sequence[float]) -> bool:
@@ -138,16 +151,28 @@ def mean_score(scores: Sequence[ViewScore], step: int, seconds: float) -> Evalua
 
 @torch.no_grad()
 def score(
-    gaussians: Gaussians, views: Views, device: str = "cpu", only: Sequence[int] | None = None
+    gaussians: Gaussians,
+    views: Views,
+    device: str = "cpu",
+    only: Sequence[int] | None = None,
+    *,
+    align: bool = False,
 ) -> tuple[ViewScore, ...]:
-    """PSNR and SSIM of every view (or of those at `only`) at training size; renders are clipped to 0..1."""
+    """PSNR and SSIM of every view (or of those at `only`) at training size; renders are clipped to 0..1.
+    `align` scores held-out views a second time, with their poses aligned (`recon.alignment`)."""
     heldout = set(views.heldout)
     scores = []
     for index in range(len(views.cameras)) if only is None else only:
-        view = views.view(index, device=device)
-        height, width = view.image.shape[:2]
-        image = render(gaussians, view.camera_from_world, view.K, width, height).image.clamp(0, 1)
-        ssim = l1_ssim(image, view.image, 1.0)[1].item()
         split = "heldout" if index in heldout else "train"
-        scores.append(ViewScore(view.number, split, psnr(image, view.image), ssim))
+        scores.append(score_view(gaussians, views.view(index, device=device), split))
+        if align and index in heldout:
+            scores.append(score_view(gaussians, aligned(gaussians, views, index, device), "heldout_aligned"))
     return tuple(scores)
+
+
+def score_view(gaussians: Gaussians, view: View, split: str) -> ViewScore:
+    """PSNR and SSIM of one view, over the pixels that count."""
+    height, width = view.image.shape[:2]
+    image = render(gaussians, view.camera_from_world, view.K, width, height).image.clamp(0, 1)
+    scores = psnr(image, view.image, view.mask), masked_ssim(image, view.image, view.mask)
+    return ViewScore(view.number, split, *scores)

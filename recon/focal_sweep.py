@@ -21,9 +21,9 @@ FOCALS = (0.6, 0.72, 0.85, 1.0, 1.2, 1.45, 1.75)
 """Times the long side: 80° to 32° of view."""
 FINEST = 1.05
 """Steps beside the best one are halved until they are smaller than this."""
-LOST_PX = 1.0
+LOST_PX = 1.2
 """Pixels at a long side of 640 that a match counts for when its point was lost."""
-WEIGHT = 60.0
+WEIGHT = 120.0
 """Independent looks at the focal length that a clip is taken for: errors of generated frames are smooth
 over the picture, so thousands of matches do not say more than some tens of regions."""
 USUAL, SPREAD = 1.0, 0.3

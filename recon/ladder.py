@@ -205,7 +205,7 @@ def _scene_of_one_place(
     points = dome(frames, turned.numbers, turned.world_from_camera, lens)
     solved = Solved(turned.numbers, poses, lens, points, (len(poses),), turned.explained)
     found = replace(judged(solved, shot.frames), verdict="unsure", reason=reason)
-    return Solution(solved, found, (*rows, {"name": name, **found.to_json()}), evidence)
+    return Solution(solved, found, (*rows, {"name": name, **found.to_json()}), evidence, flat=True)
 
 
 def _tell_of_pieces(solved: Solved, found: Judgement, on_event: Listener) -> None:

@@ -44,10 +44,45 @@ def l1_ssim(
     return loss, ssim.detach()
 
 
+def photometric_loss(
+    image: Tensor,  # [H, W, 3]
+    target: Tensor,  # [H, W, 3]
+    ssim_weight: float,
+    mask: Tensor | None = None,  # [H, W] 0..1
+    colour: Tensor | None = None,  # [3, 4]
+) -> Tensor:
+    """`l1_ssim` of the render in the frame's colours, where the mask lets it count: there is no difference
+    where the mask is 0, and gradients are multiplied by it. The twin of the core's `splat_loss`."""
+    if colour is not None:
+        image = image @ colour[:, :3].T + colour[:, 3]
+    if mask is not None:
+        weight, shown = mask[..., None], image.detach()
+        target = torch.where(weight > 0, shown + weight * (target - shown), shown)
+        image = shown + weight * (image - shown)
+    return l1_ssim(image, target, ssim_weight)[0]
+
+
+def masked_ssim(
+    image: Tensor,  # [H, W, 3]
+    target: Tensor,  # [H, W, 3]
+    mask: Tensor | None,  # [H, W] 0..1
+) -> float:
+    """Mean SSIM over the pixels that count; ignored ones do not enter the windows of their neighbours."""
+    if mask is None:
+        return l1_ssim(image, target, 1.0)[1].item()
+    target = torch.where(mask[..., None] > 0, target, image)
+    return ((ssim_map(image, target).mean(0) * mask).sum() / mask.sum().clamp_min(1e-6)).item()
+
+
 def psnr(
     image: Tensor,  # [H, W, 3]
     target: Tensor,  # [H, W, 3]
+    mask: Tensor | None = None,  # [H, W] 0..1
 ) -> float:
-    """Peak signal-to-noise ratio in dB for values in 0..1; 100 dB when they are equal."""
-    error = torch.mean((image - target) ** 2).item()
+    """Peak signal-to-noise ratio in dB for values in 0..1, over the pixels that count; at most 100 dB."""
+    squared = (image - target) ** 2
+    if mask is None:
+        error = torch.mean(squared).item()
+    else:
+        error = ((squared.mean(-1) * mask).sum() / mask.sum().clamp_min(1e-6)).item()
     return -10 * math.log10(max(error, 1e-10))

@@ -31,10 +31,20 @@ def likely(errors: list[np.ndarray], picture: np.ndarray) -> np.ndarray:
     weight = np.where(known, 1, DOUBT).astype(np.float32)
     smooth = np.clip(edge_aware(moved.astype(np.float32), weight, picture, SMOOTH), 0, 1)
     # A blob is as good as what is known in it: most of what is unknown is just hard to see.
-    count, labels = cv2.connectedComponents((smooth > 0.5).astype(np.uint8))
+    count, labels = _blobs(smooth > 0.5)
     evidence = np.bincount(labels.ravel(), (moved > 0.5).ravel(), count) / np.bincount(labels.ravel())
     evidence[0] = 1.0
     return np.where(evidence[labels] < EVIDENCE, 0, 255 * smooth).astype(np.uint8)
+
+
+def with_hysteresis(error: np.ndarray) -> np.ndarray:
+    """[h, w] errors, where 1 is the threshold and NaN unknown: what is above 1 but connected to nothing
+    above 2 falls to 0.5 (Canny 1986)."""
+    weak = np.nan_to_num(error) > 1
+    count, labels = _blobs(weak)
+    strongest = np.zeros(count)
+    np.maximum.at(strongest, labels.ravel(), np.nan_to_num(error).ravel())
+    return np.where(weak & (strongest[labels] < 2), 0.5, error)
 
 
 def median(values: np.ndarray) -> np.ndarray:
@@ -80,3 +90,9 @@ def without_specks(moving: np.ndarray) -> np.ndarray:
         small[0] = False
         pixels[small[labels]] = 1 - value
     return pixels > 0
+
+
+def _blobs(mask: np.ndarray) -> tuple[int, np.ndarray]:
+    """How many connected parts [h, w] bool has, with the rest as part 0; and [h, w] the part of a pixel."""
+    count, labels = cv2.connectedComponents(mask.astype(np.uint8))
+    return count, np.asarray(labels, np.int64)

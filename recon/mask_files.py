@@ -47,9 +47,8 @@ class MotionMasks:
 
     def __post_init__(self) -> None:
         if self.masks.shape[:1] != self.numbers.shape or self.masks.ndim != 3 or self.masks.dtype != bool:
-            raise ValueError(
-                f"expected masks [{len(self.numbers)}, h, w] bool, found {self.masks.shape} {self.masks.dtype}"
-            )
+            found = f"{self.masks.shape} {self.masks.dtype}"
+            raise ValueError(f"expected masks [{len(self.numbers)}, h, w] bool, found {found}")
 
     def __repr__(self) -> str:
         moving = f"{self.share.mean():.1%}" if len(self.masks) else "nothing"
@@ -72,8 +71,8 @@ class MotionMasks:
         if at >= len(self.numbers) or self.numbers[at] != number:
             return np.zeros((height, width), bool)
         soft = self.masks[at].astype(np.float32)
-        smaller = width < soft.shape[1]
-        return cv2.resize(soft, (width, height), interpolation=3 if smaller else 1) > 0.5
+        kind = cv2.INTER_AREA if width < soft.shape[1] else cv2.INTER_LINEAR
+        return cv2.resize(soft, (width, height), interpolation=kind) > 0.5
 
 
 def write_masks(masks: MotionMasks, frames: Frames, folder: Path) -> None:

@@ -30,16 +30,19 @@ from recon.types import Frames, Shot
 
 __all__ = ["MotionMasks", "motion_masks", "read_masks", "write_masks"]
 
-BASES = {1: 5.0, 2: 1.0}
-"""The smaller gap in frames, and the pixels of median flow over it from which it is wide enough; the
-larger gap is twice as wide. Over too wide a gap what moves is lost, over too small a one it hardly moves."""
+BASES = {1: (5.0, 8.0), 2: (1.0, 2.0)}
+"""The smaller gap in frames, and the pixels of flow over it, in the median or in the fastest 5 %, from
+which it is wide enough; the larger gap is twice as wide. Over too wide a gap a fast mover is lost, over too
+small a one a slow mover hardly moves."""
 SLOWEST = 4
-"""Frames of the smaller gap before a camera that is slower still."""
+"""Frames of the smaller gap where everything is slower still."""
 ENOUGH_SEEN = 0.25
 """Share of places with trusted flow below which a pair of frames says nothing."""
 THRESHOLD, SLOPE, SIGMAS = 1.0, 0.02, 5.0
 """Pixels of disagreement beyond which a pixel has moved; what is added per pixel of flow; and the least
 in standard deviations of the disagreement of most pixels."""
+LOOSE, TIGHT = 1.0, 0.3
+"""Pixels to which matches fit the geometry, at most and at least."""
 STEP = 6
 """Pixels between the places to which geometry is fitted."""
 FEWEST = 50
@@ -54,6 +57,8 @@ ENOUGH_PLANE, ENOUGH_TURN = 0.6, 0.9
 """Share of the places on one homography, and share of those that a turn explains, to call it a turn."""
 ALMOST_STILL, SLIDES = 2.0, 1.35
 """Pixels of flow beyond which a turn must also explain the picture better than a slide, by this factor."""
+AROUND = 0.25
+"""Share of at least three sides of the frame that what is marked touches when it is rather the background."""
 FOCALS = (0.5, 0.6, 0.72, 0.86, 1.0, 1.2, 1.45, 1.75, 2.1, 2.5)
 """Times the long side; tried for the turn."""
 
@@ -79,12 +84,12 @@ def motion_masks(
         again = _masks(look, shot, gaps, camera, masks, None)
         swapped = not _is_background(again)
         masks = again if swapped else masks
-    return MotionMasks(numbers, masks, camera, swapped, bool(masks.mean() < MOST), gaps)
+    return MotionMasks(numbers, masks, camera, swapped, not _is_background(masks), gaps)
 
 
 def _survey(look: Callable[[int], np.ndarray], shot: Shot) -> tuple[int, Camera]:
     """The smaller gap that suits the speed of the flow, and what the camera does."""
-    flows: dict[int, float] = {}
+    speeds: dict[int, np.ndarray] = {}
     camera: Camera = "blank"
     for gap in (gap for gap in SURVEYED if gap < shot.frames):
         starts = sorted(set(np.linspace(0, shot.frames - 1 - gap, PAIRS).round().astype(int).tolist()))
@@ -93,24 +98,41 @@ def _survey(look: Callable[[int], np.ndarray], shot: Shot) -> tuple[int, Camera]
         views = [view for view in views if view is not None]
         if not views:
             continue
-        flows[gap] = float(np.median([length for length, _ in views]))
+        speeds[gap] = np.median([speed for speed, _ in views], axis=0)
         # The widest gap decides: there parallax is largest, and a turn looks least like a slide.
         kinds = [kind for _, kind in views if kind != "blank"]
         if kinds or camera == "blank":
             camera = max(("moving", "turning", "still"), key=kinds.count)
-    base = next((gap for gap, least in BASES.items() if flows.get(gap, 0.0) >= least), SLOWEST)
-    return (2 if camera == "still" else base), camera
+    return _base(speeds), camera
 
 
-def _view(a: np.ndarray, b: np.ndarray) -> tuple[float, Camera] | None:
-    """Median length of the flow and what the camera did ("blank" where that is open); None where too
-    little of the flow can be trusted."""
+def smaller_gap(look: Callable[[int], np.ndarray], count: int) -> int:
+    """Frames of the gap, of those in `BASES` or SLOWEST, that suits the speed of the flow between frames
+    `look(0)` to `look(count - 1)`, each [h, w] uint8."""
+    speeds: dict[int, np.ndarray] = {}
+    for gap in (gap for gap in BASES if gap < count):
+        pairs = [(start, start + gap) for start in sorted({0, (count - 1 - gap) // 2, count - 1 - gap})]
+        views = in_order(lambda pair: _view(look(pair[0]), look(pair[1])), pairs)
+        known = [view[0] for view in views if view is not None]
+        speeds |= {gap: np.median(known, axis=0)} if known else {}
+    return _base(speeds)
+
+
+def _base(speeds: dict[int, np.ndarray]) -> int:
+    return next(
+        (gap for gap, least in BASES.items() if (speeds.get(gap, np.zeros(2)) >= least).any()), SLOWEST
+    )
+
+
+def _view(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, Camera] | None:
+    """[2] length of the flow, in the median and of the fastest 5 %, and what the camera did ("blank" where
+    that is open); None where too little of the flow can be trusted."""
     flow, _ = both_flows(a, b)
     here, there, seen = _places(flow, textured(a))
     if len(here) < FEWEST or seen < ENOUGH_SEEN:
         return None
-    length = float(np.median(np.linalg.norm(there - here, axis=1)))
-    return length, _camera_of(here, there, a.shape[1], a.shape[0])
+    speed = np.quantile(np.linalg.norm(there - here, axis=1), [0.5, 0.95])
+    return speed, _camera_of(here, there, a.shape[1], a.shape[0])
 
 
 def _places(flow: Flow, use: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
@@ -212,11 +234,14 @@ def _compare(
     nothing = np.full(a.shape, np.nan, np.float16)
     if len(here) < FEWEST or seen < ENOUGH_SEEN:
         return (nothing, nothing), forth, back
-    model = _fit(here, there, camera)
-    if model is None:
-        return (nothing, nothing), forth, back
+    model, tolerance, sigma = None, LOOSE, 0.0
+    for _ in range(2):  # a mover fits into the slack of a loose first fit
+        model = _fit(here, there, camera, tolerance)
+        if model is None:
+            return (nothing, nothing), forth, back
+        sigma = 1.4826 * float(np.median(_error(model, camera)(here, there)))
+        tolerance = float(np.clip(3 * sigma, TIGHT, LOOSE))
     error = _error(model, camera)
-    sigma = 1.4826 * float(np.median(error(here, there)))
     threshold = max(THRESHOLD, SIGMAS * sigma)
     grid = pixel_grid(*a.shape)
     out = []
@@ -228,14 +253,14 @@ def _compare(
     return (out[0], out[1]), forth, back
 
 
-def _fit(here: np.ndarray, there: np.ndarray, camera: Camera) -> np.ndarray | None:
-    """[3, 3] what matches [P, 2] of a still scene obey (MAGSAC++, Barath et al. 2020)."""
+def _fit(here: np.ndarray, there: np.ndarray, camera: Camera, tolerance: float) -> np.ndarray | None:
+    """[3, 3] what matches [P, 2] of a still scene obey, to `tolerance` px (MAGSAC++, Barath et al. 2020)."""
     if camera == "still":
         return np.eye(3)
     if camera == "turning":
-        return cv2.findHomography(here, there, cv2.USAC_MAGSAC, 1.0)[0]
+        return cv2.findHomography(here, there, cv2.USAC_MAGSAC, tolerance)[0]
     try:
-        found = cv2.findFundamentalMat(here, there, cv2.USAC_MAGSAC, 1.0, 0.999, 2000)[0]
+        found = cv2.findFundamentalMat(here, there, cv2.USAC_MAGSAC, tolerance, 0.999, 2000)[0]
     except cv2.error:  # OpenCV 5.0 asserts on some matches without any model.
         return None
     return None if found is None else found[:3]
@@ -258,8 +283,8 @@ def _error(model: np.ndarray, camera: Camera) -> Callable[[np.ndarray, np.ndarra
 
 
 def _is_background(masks: np.ndarray) -> bool:
-    """Do masks [F, h, w] look like what is behind a mover: most of the frame, or of its border?"""
-    border = np.ones(masks.shape[1:], bool)
-    border[8:-8, 8:-8] = False
-    share, at_border = masks.mean(), masks[:, border].mean()
-    return bool(share > MOST or (at_border > MOST and at_border > 1.5 * share))
+    """Do masks [F, h, w] look like what is behind a mover: most of the frame, or its border all around?"""
+    share, edge = masks.mean(), 8
+    sides = [masks[:, :edge], masks[:, -edge:], masks[:, :, :edge], masks[:, :, -edge:]]
+    covered = sorted(float(side.mean()) for side in sides)
+    return bool(share > MOST or (covered[1] > AROUND and np.mean(covered) > 1.5 * share))

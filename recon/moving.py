@@ -1,21 +1,102 @@
-"""What moves in a shot, for the stages: found or given, kept from the solve, and from the training."""
+"""Cameras of a shot in which something may move: masks before the solve, better ones after it, and a test
+whether a still scene explains what is left of the picture."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image
 
+from recon.errors import CameraSolveError
 from recon.events import Listener, Notice, StageProgress
+from recon.ladder import solve_cameras
 from recon.motion import MotionMasks, motion_masks, read_masks, write_masks
+from recon.rigid_flow import StaticFlow, rigid_masks, static_flow
 from recon.scene import remove, replacing
+from recon.solve import Solution
 from recon.types import Cameras, Frames, Shot
 from recon.undistort import Lens, undistort_images
 
 ENOUGH = 0.01
 """Mean share of the frames below which masks are not worth having."""
+CALM = 0.95
+"""Share of the flow that a still scene explains, from which nothing else is looked for."""
+AGAIN = 0.05
+"""Mean share of the frames from which what the first solve did not know of is worth a second one."""
+BELIEVED = 0.6
+"""Share of the flow that a still scene must explain before these cameras to call them good."""
+
+
+def solve_around_motion(
+    frames: Frames, shot: Shot, work: Path, motion: MotionMasks, *, seed: int, on_event: Listener
+) -> tuple[Solution, MotionMasks]:
+    """Solve the cameras without what moves; returns the solution and the masks of what moves.
+
+    Raises:
+        CameraSolveError: See `recon.ladder.solve_cameras`.
+    """
+    folder = work / f"shot_{shot.index:03d}_masks"
+    masks = store_masks(motion, frames, folder)
+    solution = solve_cameras(frames, shot, work, masks=masks, seed=seed, on_event=on_event)
+    if solution.flat:
+        return solution, motion
+    flow = _static_flow(solution, frames, motion)
+    if motion.camera != "given" and (masks is not None or flow.explained < CALM):
+        on_event(StageProgress("cameras", 0, None, "looking for what moves, again"))
+        rigid = _rigid_masks(solution, frames, motion if masks else None)
+        if rigid.trusted and rigid.share.mean() >= ENOUGH:
+            motion = rigid
+            masks = store_masks(motion, frames, folder)
+            if motion.share.mean() >= AGAIN:
+                on_event(
+                    Notice(f"{100 * motion.share.mean():.0f} % of the picture moves; solving without it")
+                )
+                again = _or_none(frames, shot, work, masks, seed, on_event)
+                if again is not None and not again.flat and worth(again) >= worth(solution):
+                    solution = again
+            flow = _static_flow(solution, frames, motion)
+    evidence = {**solution.evidence, "static_flow": round(flow.explained, 3)}
+    found = solution.judgement
+    if found.verdict == "good" and flow.explained < BELIEVED:
+        reason = (
+            f"a still scene explains only {100 * flow.explained:.0f} % of what the picture does, so the "
+            "cameras may be wrong or much of the scene moves: use a still scene, or mask what moves (--masks)"
+        )
+        found = replace(found, verdict="unsure", reason=reason)
+    return replace(solution, evidence=evidence, judgement=found), motion
+
+
+def worth(solution: Solution) -> tuple[int, int]:
+    """Orders solutions by verdict and frames placed."""
+    rank = {"failed": 0, "unsure": 1, "good": 2}[solution.judgement.verdict]
+    return rank, solution.judgement.placed
+
+
+def _or_none(
+    frames: Frames, shot: Shot, work: Path, masks: Path | None, seed: int, on_event: Listener
+) -> Solution | None:
+    try:
+        return solve_cameras(frames, shot, work, masks=masks, seed=seed, on_event=on_event)
+    except CameraSolveError:
+        return None  # the first solution stands
+
+
+def _static_flow(solution: Solution, frames: Frames, motion: MotionMasks) -> StaticFlow:
+    solved = solution.solved
+    masks = motion if motion.trusted else None
+    return static_flow(
+        *(frames, solved.numbers, solved.world_from_camera, solved.lens, solved.points), masks=masks
+    )
+
+
+def _rigid_masks(solution: Solution, frames: Frames, first: MotionMasks | None) -> MotionMasks:
+    solved = solution.solved
+    return rigid_masks(
+        *(frames, solved.numbers, solved.world_from_camera, solved.lens, solved.points), first=first
+    )
 
 
 def find_motion(frames: Frames, shot: Shot, folder: Path | None, on_event: Listener) -> MotionMasks:

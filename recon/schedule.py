@@ -13,14 +13,41 @@ COOL_DOWN, COOLED = 0.7, 0.1
 """From this share of the steps on, all step sizes but the positions' fall in a line to this share."""
 FINAL_MEANS_LR = 0.02
 """The positions' step size ends at this share of its start."""
+COARSE = 0.15
+"""With poses to refine, this share of the steps runs at quarter size."""
+POSE_FROM, POSE_LR = 0.05, (2e-3, 1e-5)
+"""Poses are refined from this share of the steps on, when the colours are roughly there; first and last
+step size."""
+FOCAL_LR = 1e-4
+COLOUR_FROM, COLOUR_LR = 0.1, (5e-3, 2e-4)
 MIN_BUDGET = 2000
 REFINE_EVERY = 50
 """Steps between density control; growth stops at 30 % and moving at 85 % of the steps."""
 
 
 def pyramid_level(config: FitConfig, step: int, size: tuple[int, int]) -> int:
-    """0 is full size; the first 40 % of the steps run at half size, if that leaves 120 pixels."""
+    """0 is full size; the first 40 % of the steps run at half size, if that leaves 120 pixels, and the
+    first of those at quarter size when poses are refined: what is blurred is found from farther away."""
+    if config.refine_poses and step < COARSE * config.steps and max(size) >= 240:
+        return 2
     return 1 if step < 0.4 * config.steps and max(size) >= 240 else 0
+
+
+def pose_lr(config: FitConfig, step: int) -> float:
+    """Radians, and median depths: nothing at first, then an exponential decay."""
+    share = (step / config.steps - POSE_FROM) / (1 - POSE_FROM)
+    return POSE_LR[0] * (POSE_LR[1] / POSE_LR[0]) ** share if share >= 0 else 0.0
+
+
+def focal_lr(config: FitConfig, step: int) -> float:
+    """Of the logarithm of the focal length, in the second half."""
+    return FOCAL_LR if 2 * step >= config.steps else 0.0
+
+
+def colour_lr(config: FitConfig, step: int) -> float:
+    """Of the frames' colour maps: nothing at first, then an exponential decay."""
+    share = (step / config.steps - COLOUR_FROM) / (1 - COLOUR_FROM)
+    return COLOUR_LR[0] * (COLOUR_LR[1] / COLOUR_LR[0]) ** share if share >= 0 else 0.0
 
 
 def sh_degree(config: FitConfig, step: int) -> int:

@@ -78,6 +78,8 @@ class Solution:
     """Rows for cameras/report.json."""
     evidence: dict[str, Any] = field(default_factory=dict)
     """What else was found out about the shot, for cameras/report.json; nothing for known cameras."""
+    flat: bool = False
+    """Do all cameras stand in one place, and the points on a sphere around it?"""
 
 
 def find_features(

@@ -131,7 +131,8 @@ def _map(job: dict[str, Any], tell: Any) -> None:
     with pycolmap.Database.open(job["database"]) as database:
         if job["start"]:
             # A pair is taken on trust: its angle may be less than the mapper would ask for.
-            pair = [database.read_image_with_name(name).image_id for name in job["start"]]
+            ids = {image.name: image.image_id for image in database.read_all_images()}
+            pair = [ids[name] for name in job["start"]]
             given = job["options"]
             options = {
                 **given,

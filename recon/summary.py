@@ -19,15 +19,19 @@ def print_summary(scene: Path, metrics: dict[str, Any]) -> None:
     table.add_row("cameras", f"[{COLOUR[verdict]}]{verdict}[/], {placed}")
     if verdict != "good":
         table.add_row("", metrics["reason"])
-    for split, name in (("heldout", "held-out views"), ("train", "training views")):
+    for split, name in (
+        ("heldout", "held-out views"),
+        ("heldout_aligned", "the same, aligned"),
+        ("train", "training views"),
+    ):
         if scores := metrics.get(split):
             lpips = f"  LPIPS {scores['lpips']:.3f}" if "lpips" in scores else ""
             table.add_row(name, f"PSNR {scores['psnr']:.2f} dB  SSIM {scores['ssim']:.3f}{lpips}")
     if truth := metrics.get("truth"):
+        path = "" if truth["ate_percent"] is None else f"ATE {truth['ate_percent']:.3f} % of the path, "
         table.add_row(
             "true cameras",
-            f"ATE {truth['ate_percent']:.3f} % of the path, rotation {truth['rotation_deg']:.3f}°, "
-            f"focal length {truth['focal_percent']:.2f} % off",
+            f"{path}rotation {truth['rotation_deg']:.3f}°, focal length {truth['focal_percent']:.2f} % off",
         )
     seconds = metrics["seconds"]
     parts = ", ".join(f"{name} {seconds[name]:.0f} s" for name in ("frames", "cameras", "train"))

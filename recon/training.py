@@ -18,10 +18,11 @@ import torch
 from recon import schedule
 from recon.config import FitConfig
 from recon.events import Evaluated, Event, Listener, StageFinished, StageStarted, TrainStep, ignore
-from recon.fitting import Fit, ViewScore, fit
+from recon.fitting import SPLITS, Fit, ViewScore, fit
 from recon.pictures import write_orbit, write_side_by_side
 from recon.raster import render
-from recon.scene import SceneFolder, hash_of, link_or_copy, remove, replacing, write_json
+from recon.refinement import REFINED, write_refined
+from recon.scene import SceneFolder, hash_of, hash_of_file, link_or_copy, remove, replacing, write_json
 from recon.splat_ply import write_splat_ply
 from recon.start import first_gaussians
 from recon.types import Cameras, Chunk, Frames, Gaussians, Points, Shot
@@ -46,7 +47,8 @@ def train(
 ) -> dict[str, Any]:
     """Train every shot that has cameras (by shot index) and write the result; returns the metrics."""
     device = pick_device(device)
-    key = hash_of("train", scene.info["stages"]["cameras"]["key"], asdict(config))
+    masks = [hash_of_file(path) for path in sorted(scene.root.glob("shots/*/masks"))]
+    key = hash_of("train", scene.info["stages"]["cameras"]["key"], asdict(config), *masks)
     if not force and scene.is_done("train", key) and scene.splat_path.exists():
         on_event(StageStarted("training", done_before=True))
         return json.loads(scene.metrics_path.read_text())
@@ -70,7 +72,14 @@ def train(
 
 
 def load_views(scene: SceneFolder, shot: Shot, cameras: Cameras, config: FitConfig) -> Views:
-    """The undistorted images of a shot, from its chunk folders."""
+    """The undistorted images of a shot, from its chunk folders, with the masks of what moves, from the
+    shot's folder `masks` (named as the frames; a frame without one counts as a whole)."""
+    masks = scene.shot_folder(shot) / "masks"
+
+    def mask_of(number: int) -> Path | None:
+        path = masks / Frames.file_name(number)
+        return path if path.exists() else None
+
     folder_of = {
         number: scene.chunk_folder(chunk) / "images"
         for chunk in scene.chunks()
@@ -82,6 +91,7 @@ def load_views(scene: SceneFolder, shot: Shot, cameras: Cameras, config: FitConf
         cameras,
         long_side=config.long_side,
         held_out_every=config.held_out_every,
+        mask_of=mask_of,
     )
 
 
@@ -156,8 +166,10 @@ class TrainLog:
 
 
 def write_shot(scene: SceneFolder, shot: Shot, views: Views, result: Fit, device: str) -> dict[str, Any]:
-    """splat.ply, renders, orbit and metrics of a shot and of its chunks."""
+    """splat.ply, refined cameras, renders, orbit and metrics of a shot and of its chunks."""
     folder = scene.shot_folder(shot)
+    views = views.with_cameras(result.cameras)
+    write_refined(folder / REFINED, result.cameras)
     write_splat_ply(folder / "splat.ply", result.gaussians)
     write_side_by_side(folder / "renders", result.gaussians, views, device)
     write_orbit(folder / "orbit.mp4", result.gaussians, views.cameras, views.size)
@@ -188,10 +200,10 @@ def seen_by(gaussians: Gaussians, views: Views, chunk: Chunk, device: str) -> Ga
 
 
 def score_metrics(scores: Iterable[ViewScore]) -> dict[str, Any]:
-    """Means over training and held-out views, and every view's own score."""
+    """Means over training and held-out views (at solved and at aligned poses), and every view's own score."""
     scores = list(scores)
     metrics: dict[str, Any] = {}
-    for split in ("train", "heldout"):
+    for split in SPLITS:
         part = [s for s in scores if s.split == split]
         if part:
             metrics[split] = {

@@ -27,7 +27,7 @@ TURNING = 0.9
 FAR_APART = 0.75
 """Part of the widest gap that has matches, from which a pair of frames can tell turning from moving."""
 ENOUGH_MATCHES = 30
-WEIGHT = 60.0
+WEIGHT = 120.0
 """As in `recon.focal_sweep`."""
 DOME_STEP = 10
 """Pixels between the points of the dome, at a long side of 640."""

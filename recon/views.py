@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,16 +26,25 @@ class View:
     image: Tensor  # [H, W, 3] float 0..1
     camera_from_world: Tensor  # [4, 4]
     K: Tensor  # [3, 3] pixels of this image
+    mask: Tensor | None = None  # [H, W] 0..1, weights of the pixels in the loss and the scores
+    colour: Tensor | None = None  # [3, 4] this frame's colours from those of the scene, while training
 
 
 class Views:
     """The images of one shot at training size; held as uint8, handed out as float."""
 
-    def __init__(self, images: list[np.ndarray], cameras: Cameras, held_out_every: int) -> None:
+    def __init__(
+        self,
+        images: list[np.ndarray],  # [H, W, 3] uint8
+        cameras: Cameras,
+        held_out_every: int,
+        masks: Sequence[np.ndarray | None] | None = None,  # [H, W] uint8, 255 counts, 0 is ignored
+    ) -> None:
         if len(images) != len(cameras) or not images:
             raise TrainError(f"found {len(images)} images for {len(cameras)} cameras, expected one each")
         self.cameras = cameras
         self.pyramid = [images]
+        self.masks = [list(masks or [None] * len(images))]
         order = list(range(len(images)))
         # The middle of each run of n frames, so that held-out views lie between training views.
         self.heldout = order[held_out_every // 2 :: held_out_every] if held_out_every else []
@@ -48,11 +58,13 @@ class Views:
         *,
         long_side: int,
         held_out_every: int,
+        mask_of: Callable[[int], Path | None] | None = None,
     ) -> Views:
-        """Read the (undistorted) images of these cameras, shrunk to `long_side`."""
+        """Read the (undistorted) images of these cameras, shrunk to `long_side`, and the masks of those
+        that have one (8-bit grey PNG of the image's size, 255 counts, 0 is ignored)."""
         factor = min(1.0, long_side / max(cameras.width, cameras.height))
         size = round(cameras.width * factor), round(cameras.height * factor)
-        images = []
+        images, masks = [], []
         for number in cameras.numbers:
             path = path_of(int(number))
             try:
@@ -68,7 +80,14 @@ class Views:
                     "run the same command with --force cameras"
                 )
             images.append(np.array(image.resize(size, Image.Resampling.BOX) if factor < 1 else image))
-        return cls(images, cameras, held_out_every)
+            masks.append(_load_mask(mask_of(int(number)) if mask_of else None, cameras, size))
+        return cls(images, cameras, held_out_every, masks)
+
+    def with_cameras(self, cameras: Cameras) -> Views:
+        """The same images seen by other cameras of the same frames."""
+        other = copy.copy(self)
+        other.cameras = cameras
+        return other
 
     @property
     def size(self) -> tuple[int, int]:
@@ -88,6 +107,7 @@ class Views:
                 np.array(Image.fromarray(i).resize(size, Image.Resampling.BOX)) for i in self.pyramid[0]
             ]
             self.pyramid.append(shrunk)
+            self.masks.append([None if m is None else shrink_mask(m, size) for m in self.masks[0]])
         return self.pyramid[level]
 
     def view(self, index: int, level: int = 0, device: str = "cpu") -> View:
@@ -96,19 +116,48 @@ class Views:
         height, width = image.shape[:2]
         K = scaled_intrinsics(self.cameras.K[index], self.cameras.width, self.cameras.height, width, height)
         camera_from_world = np.linalg.inv(self.cameras.world_from_camera[index])
+        mask = self.masks[level][index]
         return View(
             int(self.cameras.numbers[index]),
             _as_float(image, device),
             torch.tensor(camera_from_world, dtype=torch.float32, device=device),
             torch.tensor(K, dtype=torch.float32, device=device),
+            None if mask is None else _as_float(mask, device),
         )
 
 
+def shrink_mask(
+    mask: np.ndarray,  # [H, W] uint8
+    size: tuple[int, int],  # width, height
+) -> np.ndarray:
+    """A smaller mask: mean weights, but 0 wherever an ignored pixel is part of the mean colour."""
+    shrunk, ignored = (
+        np.array(Image.fromarray(m).resize(size, Image.Resampling.BOX))
+        for m in (mask, np.where(mask == 0, 255, 0).astype(np.uint8))
+    )
+    return np.where(ignored > 0, np.uint8(0), shrunk)
+
+
+def _load_mask(path: Path | None, cameras: Cameras, size: tuple[int, int]) -> np.ndarray | None:
+    if path is None:
+        return None
+    try:
+        with Image.open(path) as file:
+            mask = np.array(file.convert("L"))
+    except OSError as error:
+        raise TrainError(f"{path} cannot be read ({error}); delete or replace it") from error
+    if mask.shape != (cameras.height, cameras.width):
+        raise TrainError(
+            f"{path} has {mask.shape[::-1]} pixels, its image {(cameras.width, cameras.height)}; replace it"
+        )
+    return mask if size == (cameras.width, cameras.height) else shrink_mask(mask, size)
+
+
 def _as_float(
-    image: np.ndarray,  # [H, W, 3] uint8
+    image: np.ndarray,  # [H, W, 3] or [H, W] uint8
     device: str,
 ) -> Tensor:
-    """[H, W, 3] float 0..1. On the CPU by numpy: torch's threads spin after an operation like this, on the
+    """Float 0..1. On the CPU by numpy: torch's threads spin after an operation like this, on the
     cores where the rasterizer is about to start."""
     if device == "cpu":
         return torch.from_numpy(np.divide(image, np.float32(255), dtype=np.float32))

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-ABI = 2
+ABI = 3
 NEAR_PLANE = 0.01
 EPS2D = 0.3
 _FLOATS = POINTER(c_float)
@@ -53,14 +53,9 @@ def library() -> ctypes.CDLL:
     lib.splat_visible.restype = None
     lib.splat_statistics.argtypes = [c_void_p, POINTER(c_double)]
     lib.splat_statistics.restype = None
-    lib.splat_l1_ssim.argtypes = [
-        _FLOATS,
-        _FLOATS,
-        c_int,
-        c_int,
-        c_float,
-        _FLOATS,
-        POINTER(c_double),
+    lib.splat_loss.argtypes = [
+        *(*[_FLOATS] * 4, c_int, c_int, c_float),
+        *(_FLOATS, _FLOATS, POINTER(c_double)),
     ]
     if wanted := os.environ.get("SPLATREEL_KERNELS"):
         _select(lib, wanted)
@@ -178,12 +173,12 @@ class _Rasterize(torch.autograd.Function):
         means, quats, scales, opacities, sh, alpha = ctx.saved_tensors
         gradients = [torch.empty_like(t) for t in (means, quats, scales, opacities, sh)]
         means2d = torch.empty(len(means), 2)
-        pose = torch.zeros(4, 4) if ctx.needs_input_grad[5] else None
+        camera = torch.empty(16) if ctx.needs_input_grad[5] or ctx.needs_input_grad[7] else None
         v_image, v_alpha, v_depth = (v if v is None else v.contiguous() for v in (v_image, v_alpha, v_depth))
         code = library().splat_backward(
             *(ctx.context.handle, _pointer(v_image), _pointer(v_alpha)),
             *(_pointer(v_depth) if ctx.with_depth else None, *map(_pointer, gradients)),
-            *(_pointer(means2d), _pointer(pose)),
+            *(_pointer(means2d), _pointer(camera)),
         )
         _check(code)
         ctx.info["statistics"] = ctx.context.statistics()
@@ -191,7 +186,10 @@ class _Rasterize(torch.autograd.Function):
         v_background = None
         if ctx.needs_input_grad[6] and v_image is not None:
             v_background = (v_image * (1 - alpha)[..., None]).sum((0, 1))
-        return (*gradients, pose, v_background, None, None, None, None, None)
+        pose, v_intrinsics = (None, None) if camera is None else (torch.zeros(4, 4), camera[12:])
+        if camera is not None and pose is not None:
+            pose[:3] = camera[:12].view(3, 4)
+        return (*gradients, pose, v_background, v_intrinsics, None, None, None, None)
 
 
 def rasterize_core(
@@ -211,7 +209,7 @@ def rasterize_core(
 ) -> tuple[Tensor, Tensor, Tensor | None, dict[str, Any]]:
     """Image [H, W, 3], alpha [H, W], depth summed with the blending weights [H, W], and statistics."""
     info: dict[str, Any] = {}
-    intrinsics = torch.stack([K[0, 0], K[1, 1], K[0, 2], K[1, 2]]).detach().float()
+    intrinsics = torch.stack([K[0, 0], K[1, 1], K[0, 2], K[1, 2]]).float()
     tensors = (means, quats, scales, opacities, sh, camera_from_world, background)
     image, alpha, depth = _Rasterize.apply(
         *(t.float().contiguous() for t in tensors), intrinsics, (width, height), sh_degree, with_depth, info
@@ -225,16 +223,9 @@ class _L1Ssim(torch.autograd.Function):
         height, width = image.shape[:2]
         gradient = torch.empty_like(image) if ctx.needs_input_grad[0] else None
         out = (c_double * 2)()
-        code = library().splat_l1_ssim(
-            *(
-                _pointer(image),
-                _pointer(target),
-                height,
-                width,
-                weight,
-                _pointer(gradient),
-                out,
-            )
+        code = library().splat_loss(
+            *(_pointer(image), _pointer(target), None, None, height, width, weight),
+            *(_pointer(gradient), None, out),
         )
         _check(code)
         ctx.gradient = gradient

@@ -71,17 +71,25 @@ class CoreStep:
         ssim_weight: float,
         rates: AdamRates,
         pixel_gradients: Tensor | None = None,  # [N, 2] sums of |dL/d(pixel position)| and of views, added to
+        mask: Tensor | None = None,  # [H, W] 0..1, weights of the pixels
+        colour: Tensor | None = None,  # [3, 4] the frame's colours from those of the scene
+        camera_gradient: Tensor | None = None,  # [16] of camera_from_world [3, 4], fx, fy, cx, cy; written
+        colour_gradient: Tensor | None = None,  # [3, 4] written
     ) -> float:
-        """The loss (1 - w) L1 + w (1 - SSIM) before the step."""
+        """The loss (1 - w) L1 + w (1 - SSIM) before the step. The camera and the colours are not moved."""
         height, width = target.shape[:2]
         if self._image.shape != target.shape:
             self._image, self._gradient = torch.empty_like(target), torch.empty_like(target)
             self._alpha = torch.empty(height, width)
         lib, pointer = core.library(), core._pointer
         given = [parameters[name] for name in NAMES]
-        for tensor in (*given, target, camera_from_world, background):
+        optional = [t for t in (mask, colour, camera_gradient, colour_gradient) if t is not None]
+        for tensor in (*given, target, camera_from_world, background, *optional):
             if tensor.dtype != torch.float32 or not tensor.is_contiguous():
                 raise ValueError(f"expected contiguous float32, found {tensor.dtype} {list(tensor.shape)}")
+        for tensor, shape in ((mask, (height, width)), (colour, (3, 4)), (camera_gradient, (16,))):
+            if tensor is not None and tensor.shape != shape:
+                raise ValueError(f"expected {shape}, found {list(tensor.shape)}")
         intrinsics = torch.tensor([K[0, 0], K[1, 1], K[0, 2], K[1, 2]])
         raw = 1  # the core takes the exponential of scales and the sigmoid of opacities
         code = lib.splat_forward(
@@ -91,17 +99,18 @@ class CoreStep:
         )
         core._check(code)
         out = (c_double * 2)()
-        code = lib.splat_l1_ssim(
-            *(pointer(self._image), pointer(target), height, width, ssim_weight),
-            *(pointer(self._gradient), out),
+        code = lib.splat_loss(
+            *(pointer(self._image), pointer(target), pointer(mask), pointer(colour), height, width),
+            *(ssim_weight, pointer(self._gradient), pointer(colour_gradient), out),
         )
         core._check(code)
         adam = _structure(parameters, first, second, rates)
         if pixel_gradients is not None:
             adam.pixel_gradients = pointer(pixel_gradients)
-        core._check(
-            lib.splat_backward_adam(self._context.handle, pointer(self._gradient), ctypes.byref(adam), None)
+        code = lib.splat_backward_adam(
+            *(self._context.handle, pointer(self._gradient), ctypes.byref(adam), pointer(camera_gradient))
         )
+        core._check(code)
         return out[0]
 
     def statistics(self) -> dict[str, float]:

@@ -41,7 +41,7 @@ def rasterize(
     background: Tensor | None = None,  # [3], black when missing
     with_depth: bool = False,
 ) -> Rendering:
-    """Render Gaussians; differentiable in all tensors but K (on CUDA as far as gsplat is).
+    """Render Gaussians; differentiable in all tensors (on CUDA as far as gsplat is: not in K).
 
     Semantics are gsplat's `rasterization()` in classic mode with eps2d 0.3: alpha is
     min(0.999, o exp(-sigma)), alpha below 1/255 is skipped, a pixel stops when its transmittance

@@ -59,11 +59,10 @@ def run(backend: str, scene: dict[str, Tensor], K: Tensor, degree: int, dtype: t
     g = torch.Generator().manual_seed(99)
     weights = [torch.rand(HEIGHT, WIDTH, *tail, generator=g, dtype=torch.float64) for tail in ((3,), (), ())]
     inputs = {name: value.to(dtype).clone().requires_grad_() for name, value in scene.items()}
+    K = inputs["K"] = K.to(dtype).clone().requires_grad_()
     arguments = [inputs[name] for name in NAMES[:6]]
     if backend == "twin":
-        out = rasterize_twin(
-            *arguments, K.to(dtype), WIDTH, HEIGHT, sh_degree=degree, background=inputs["background"]
-        )
+        out = rasterize_twin(*arguments, K, WIDTH, HEIGHT, sh_degree=degree, background=inputs["background"])
     else:
         out = core.rasterize_core(
             *arguments, K, WIDTH, HEIGHT, sh_degree=degree, background=inputs["background"], with_depth=True
@@ -104,7 +103,7 @@ def test_core_equals_twin(any_kernels, kernels: str, seed: int, degree: int) -> 
     found, grads = run("core", scene, K, degree, torch.float32)
     for name, a, b in zip(("image", "alpha", "depth"), expected, found, strict=True):
         assert (a - b).abs().max() <= 2e-4, name
-    for name in NAMES:
+    for name in (*NAMES, "K"):
         error = (expected_grads[name] - grads[name]).norm() / expected_grads[name].norm()
         assert error <= 1e-4, f"{name}: {error:.1e}"
 
@@ -129,21 +128,24 @@ def test_gradients_by_finite_differences() -> None:
     weight = torch.rand(HEIGHT, WIDTH, 3, generator=g, dtype=torch.float64)
 
     def loss(values: dict[str, Tensor]) -> float:
-        arguments = [values[name] for name in NAMES[:6]]
-        image = rasterize_twin(*arguments, K, WIDTH, HEIGHT, sh_degree=3, background=values["background"])[0]
+        arguments = [values[name] for name in (*NAMES[:6], "K")]
+        image = rasterize_twin(*arguments, WIDTH, HEIGHT, sh_degree=3, background=values["background"])[0]
         return float((image * weight).sum())
 
     scene["opacities"].clamp_(0.05, 0.9)
+    scene["K"] = K
     inputs = {name: value.clone().requires_grad_() for name, value in scene.items()}
-    arguments = [inputs[name] for name in NAMES[:6]]
+    arguments = [inputs[name] for name in (*NAMES[:6], "K")]
     image = core.rasterize_core(
-        *arguments, K, WIDTH, HEIGHT, sh_degree=3, background=inputs["background"], with_depth=False
+        *arguments, WIDTH, HEIGHT, sh_degree=3, background=inputs["background"], with_depth=False
     )[0]
     (image * weight.float()).sum().backward()
-    for name in NAMES:
+    for name in (*NAMES, "K"):
         direction = torch.randn(scene[name].shape, generator=g, dtype=torch.float64)
         if name == "camera_from_world":
             direction[3] = 0
+        if name == "K":  # fx, fy, cx, cy
+            direction *= torch.tensor([[1.0, 0, 1], [0, 1, 1], [0, 0, 0]])
         step = 1e-6
         plus, minus = ({**scene, name: scene[name] + sign * step * direction} for sign in (1, -1))
         expected = (loss(plus) - loss(minus)) / (2 * step)

@@ -4,6 +4,7 @@
 #include <new>
 #include <stdexcept>
 
+#include "loss.h"
 #include "pool.h"
 #include "render.h"
 
@@ -31,7 +32,7 @@ extern "C" {
 
 #define SPLAT_EXPORT __attribute__((visibility("default")))
 
-SPLAT_EXPORT int splat_abi() { return 2; }
+SPLAT_EXPORT int splat_abi() { return 3; }
 SPLAT_EXPORT const char* splat_kernels() { return kernels().name; }
 SPLAT_EXPORT int splat_select_kernels(const char* name) { return select_kernels(name) ? 1 : 0; }
 SPLAT_EXPORT int splat_threads() { return threads(); }
@@ -61,18 +62,19 @@ SPLAT_EXPORT int splat_forward(Context* ctx, int64_t count, const float* means, 
   });
 }
 
+// v_camera [16]: of camera_from_world [3, 4], then of the intrinsics; may be null, here and below.
 SPLAT_EXPORT int splat_backward(Context* ctx, const float* v_image, const float* v_alpha, const float* v_depth,
                                 float* v_means, float* v_quats, float* v_scales, float* v_opacities, float* v_sh,
-                                float* v_means2d, float* v_pose) {
+                                float* v_means2d, float* v_camera) {
   return guarded([&] {
     const ParameterGradients out = {v_means, v_quats, v_scales, v_opacities, v_sh, v_means2d};
-    backward(*ctx, {v_image, v_alpha, v_depth}, &out, nullptr, v_pose);
+    backward(*ctx, {v_image, v_alpha, v_depth}, &out, nullptr, v_camera);
   });
 }
 
 // Backward and optimiser in one: moves the parameters that the forward pass was given (raw ones).
-SPLAT_EXPORT int splat_backward_adam(Context* ctx, const float* v_image, const AdamStep* adam, float* v_pose) {
-  return guarded([&] { backward(*ctx, {v_image, nullptr, nullptr}, nullptr, adam, v_pose); });
+SPLAT_EXPORT int splat_backward_adam(Context* ctx, const float* v_image, const AdamStep* adam, float* v_camera) {
+  return guarded([&] { backward(*ctx, {v_image, nullptr, nullptr}, nullptr, adam, v_camera); });
 }
 
 // Which Gaussians touched a tile in the last forward pass: visible[i] = 0 or 1.
@@ -89,10 +91,12 @@ SPLAT_EXPORT void splat_statistics(const Context* ctx, double* out) {
   for (int k = 0; k < 6; k++) out[4 + k] = ctx->milliseconds[k];
 }
 
-// out: loss, mean SSIM. The gradient may be null.
-SPLAT_EXPORT int splat_l1_ssim(const float* image, const float* target, int height, int width, float lambda,
-                               float* gradient, double* out) {
-  return guarded([&] { l1_ssim({image, target, gradient, height, width, lambda}, out); });
+// out: loss, mean SSIM. All but image and target may be null; see LossJob.
+SPLAT_EXPORT int splat_loss(const float* image, const float* target, const float* mask, const float* colour, int height,
+                            int width, float lambda, float* gradient, float* v_colour, double* out) {
+  return guarded([&] {
+    photometric_loss({image, target, mask, colour, gradient, v_colour, height, width, lambda}, out);
+  });
 }
 
 }  // extern "C"

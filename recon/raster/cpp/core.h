@@ -126,7 +126,7 @@ struct AdamStep {
   float* pixel_gradients;       // [N, 2] sums of |dL/d(pixel position)| and of views, added to; may be null
 };
 
-constexpr int kPoseGrads = 15;  // per block of Gaussians: R (9), t (3), centre (3)
+constexpr int kCameraGrads = 19;  // per block of Gaussians: R (9), t (3), centre (3), fx, fy, cx, cy
 
 // State of one rendering, kept for its backward pass.
 struct Context {
@@ -148,7 +148,7 @@ struct Context {
   Buffer<float> transmittance;        // [tiles, 256] final
   Buffer<float> blended;              // [tiles, 256, 4] colour (and depth) without background
   Buffer<float> pair_grads;           // [pairs, kPairGrads]
-  Buffer<float> pose_grads;           // [blocks, kPoseGrads]
+  Buffer<float> camera_grads;         // [blocks, kCameraGrads]
   int64_t evaluated;                  // pixel slots blended in the last forward pass
   double milliseconds[6];             // project, sort, bin, blend | blend backward, project backward
 };
@@ -164,7 +164,7 @@ struct Kernels {
   void (*blend_backward)(Context&, int64_t tile, const Gradients&);
   // Gradients are written to the first (may be null) or used by the second (may be null).
   void (*project_backward)(Context&, int64_t begin, int64_t end, const ParameterGradients*, const AdamStep*,
-                           float* pose);
+                           float* camera);
   // The fused L1 + SSIM loss of some rows and at most kSsimStrip floats of a row: see ssim.cpp.
   void (*ssim_strip)(const struct SsimJob&, int64_t row_begin, int64_t row_end, int64_t begin, int count, double* sums);
 };

@@ -1,4 +1,4 @@
-// From the gradients of splats back to those of Gaussians and of the camera pose; then either written out,
+// From the gradients of splats back to those of Gaussians and of the camera; then either written out,
 // or used at once for an Adam step.
 #include "adam.h"
 #include "projection.h"
@@ -40,7 +40,7 @@ SPLAT_INLINE void quat_backward(const vd* q, vd inv_norm, const vd* G, Row* out,
 }
 
 // Geometry of Gaussians [n, n + kWide) of a chunk.
-SPLAT_INLINE void geometry_backward(const Camera& c, const Chunk& g, int n, ChunkGradients& v, vd* pose) {
+SPLAT_INLINE void geometry_backward(const Camera& c, const Chunk& g, int n, ChunkGradients& v, vd* camera) {
   // e was half the conic times (dx, dy), in log2 units: a factor 2 / log2(e) per e.
   const double per_e = 2.0 / kLog2e, half = 0.5 * per_e * per_e;
   const vd v_x = widen(v.sums[1] + n) * per_e, v_y = widen(v.sums[2] + n) * per_e;
@@ -81,15 +81,21 @@ SPLAT_INLINE void geometry_backward(const Camera& c, const Chunk& g, int n, Chun
   v_cam[2] += (1.0 + keep(p.free_y, vd{} + 1.0)) * p.ratio_y * through_y;
   for (int k = 0; k < 3; k++) narrow(v.mean[k] + n, v_cam[0] * W[k] + v_cam[1] * W[3 + k] + v_cam[2] * W[6 + k]);
 
-  if (!pose) return;
+  if (!camera) return;
   for (int k = 0; k < 3; k++) {
     const vd mean = widen(g.mean[k] + n);
-    for (int r = 0; r < 3; r++) pose[3 * r + k] += v_cam[r] * mean;
-    pose[k] += fx_z * v_T[k];
-    pose[3 + k] += fy_z * v_T[3 + k];
-    pose[6 + k] -= fx_z * p.ratio_x * v_T[k] + fy_z * p.ratio_y * v_T[3 + k];
-    pose[9 + k] += v_cam[k];
+    for (int r = 0; r < 3; r++) camera[3 * r + k] += v_cam[r] * mean;
+    camera[k] += fx_z * v_T[k];
+    camera[3 + k] += fy_z * v_T[3 + k];
+    camera[6 + k] -= fx_z * p.ratio_x * v_T[k] + fy_z * p.ratio_y * v_T[3 + k];
+    camera[9 + k] += v_cam[k];
   }
+  // Where the ratio is clamped, fx times it does not depend on fx, but on cx.
+  const vd bent_x = p.inv_z * j02, bent_y = p.inv_z * j12;
+  camera[12] += p.inv_z * (p.x * v_x + j00) - keep(p.free_x, p.ratio_x * bent_x);
+  camera[13] += p.inv_z * (p.y * v_y + j11) - keep(p.free_y, p.ratio_y * bent_y);
+  camera[14] += v_x + keep(~p.free_x, bent_x);
+  camera[15] += v_y + keep(~p.free_y, bent_y);
 }
 
 // Colour gradients to the SH basis, and through the view direction to means and the camera centre.
@@ -110,11 +116,11 @@ SPLAT_INLINE void direction_backward(const Camera& c, const Chunk& g, int n, int
   }
 }
 
-SPLAT_INLINE void chunk_backward(const Context& ctx, const Chunk& g, ChunkGradients& v, float* pose) {
+SPLAT_INLINE void chunk_backward(const Context& ctx, const Chunk& g, ChunkGradients& v, float* camera) {
   const int degree = ctx.gaussians.sh_degree;
-  vd to_pose[12] = {};
+  vd to_camera[16] = {};
   vf to_centre[3] = {};
-  for (int n = 0; n < g.count; n += kWide) geometry_backward(ctx.camera, g, n, v, pose ? to_pose : nullptr);
+  for (int n = 0; n < g.count; n += kWide) geometry_backward(ctx.camera, g, n, v, camera ? to_camera : nullptr);
   for (int n = 0; n < g.count; n += kLanes) {
     direction_backward(ctx.camera, g, n, degree, v, to_centre);
     const vf o = load(g.opacity + n), sum = load(v.sums[0] + n);
@@ -122,11 +128,11 @@ SPLAT_INLINE void chunk_backward(const Context& ctx, const Chunk& g, ChunkGradie
     if (ctx.gaussians.raw)
       for (int k = 0; k < 3; k++) store(v.scale[k] + n, load(v.scale[k] + n) * load(g.scale[k] + n));
   }
-  if (!pose) return;
-  for (int k = 0; k < 12; k++)
-    for (int lane = 0; lane < kWide; lane++) pose[k] += static_cast<float>(to_pose[k][lane]);
+  if (!camera) return;
+  for (int k = 0; k < 16; k++)
+    for (int lane = 0; lane < kWide; lane++) camera[k < 12 ? k : k + 3] += static_cast<float>(to_camera[k][lane]);
   for (int k = 0; k < 3; k++)
-    for (int lane = 0; lane < kLanes; lane++) pose[12 + k] += to_centre[k][lane];
+    for (int lane = 0; lane < kLanes; lane++) camera[12 + k] += to_centre[k][lane];
 }
 
 // Gathers a Gaussian that was visible: its parameters and what comes back from its splat.
@@ -203,8 +209,8 @@ SPLAT_INLINE void adam_chunk(const Gaussians& all, const Chunk& g, const ChunkGr
 }
 
 void project_backward(Context& ctx, int64_t begin, int64_t end, const ParameterGradients* out, const AdamStep* adam,
-                      float* pose) {
-  if (pose) memset(pose, 0, kPoseGrads * sizeof(float));
+                      float* camera) {
+  if (camera) memset(camera, 0, kCameraGrads * sizeof(float));
   const int64_t block = begin / kGaussiansPerBlock;
   ChunkGradients v;
   for (int64_t i = begin; i < end;) {
@@ -217,7 +223,7 @@ void project_backward(Context& ctx, int64_t begin, int64_t end, const ParameterG
     }
     chunk.finish(ctx.gaussians.raw);
     fill_up(chunk, v);
-    chunk_backward(ctx, chunk, v, pose);
+    chunk_backward(ctx, chunk, v, camera);
     if (out) write_gradients(ctx.gaussians, chunk, v, *out);
     if (adam) adam_chunk(ctx.gaussians, chunk, v, *adam);
   }

@@ -145,32 +145,34 @@ void forward(Context& ctx, float* image, float* alpha, float* depth) {
   ctx.milliseconds[3] = clock.lap();
 }
 
-void backward(Context& ctx, const Gradients& v, const ParameterGradients* out, const AdamStep* adam, float* pose) {
+void backward(Context& ctx, const Gradients& v, const ParameterGradients* out, const AdamStep* adam, float* camera) {
   const int64_t tiles = static_cast<int64_t>(ctx.camera.tiles_x) * ctx.camera.tiles_y;
   const int64_t n = ctx.gaussians.count, blocks = (n + kGaussiansPerBlock - 1) / kGaussiansPerBlock;
   ctx.pair_grads.reserve(static_cast<size_t>(ctx.pairs) * kPairGrads);
-  if (pose) ctx.pose_grads.reserve(blocks * kPoseGrads);
+  if (camera) ctx.camera_grads.reserve(blocks * kCameraGrads);
   Clock clock;
   parallel(tiles, [&](int64_t tile, int) { kernels().blend_backward(ctx, tile, v); });
   ctx.milliseconds[4] = clock.lap();
   parallel_blocks(n, kGaussiansPerBlock, [&](int64_t begin, int64_t end, int64_t block, int) {
-    kernels().project_backward(ctx, begin, end, out, adam, pose ? &ctx.pose_grads[block * kPoseGrads] : nullptr);
+    kernels().project_backward(ctx, begin, end, out, adam,
+                               camera ? &ctx.camera_grads[block * kCameraGrads] : nullptr);
   });
   ctx.milliseconds[5] = clock.lap();
-  if (!pose) return;
-  double sum[kPoseGrads] = {};
+  if (!camera) return;
+  double sum[kCameraGrads] = {};
   for (int64_t b = 0; b < blocks; b++)
-    for (int k = 0; k < kPoseGrads; k++) sum[k] += ctx.pose_grads[b * kPoseGrads + k];
+    for (int k = 0; k < kCameraGrads; k++) sum[k] += ctx.camera_grads[b * kCameraGrads + k];
   // The centre is -R^T t: its gradient (from the view directions) goes to R and t.
-  const double *v_R = sum, *v_t = sum + 9, *v_centre = sum + 12;
+  const double *v_R = sum, *v_t = sum + 9, *v_centre = sum + 12, *v_intrinsics = sum + 15;
   for (int r = 0; r < 3; r++) {
     double through_centre = 0;
     for (int k = 0; k < 3; k++) {
-      pose[4 * r + k] = static_cast<float>(v_R[3 * r + k] - ctx.camera.t[r] * v_centre[k]);
+      camera[4 * r + k] = static_cast<float>(v_R[3 * r + k] - ctx.camera.t[r] * v_centre[k]);
       through_centre += ctx.camera.R[3 * r + k] * v_centre[k];
     }
-    pose[4 * r + 3] = static_cast<float>(v_t[r] - through_centre);
+    camera[4 * r + 3] = static_cast<float>(v_t[r] - through_centre);
   }
+  for (int k = 0; k < 4; k++) camera[12 + k] = static_cast<float>(v_intrinsics[k]);
 }
 
 size_t bytes_held(const Context& c) {
@@ -179,25 +181,7 @@ size_t bytes_held(const Context& c) {
   return tiles + c.splats.bytes() + c.keys.bytes() + c.keys_spare.bytes() + c.slots.bytes() + c.block_pairs.bytes() +
          c.histogram.bytes() + c.tile_begin.bytes() + c.tile_used.bytes() + c.pair_list.bytes() +
          c.pair_blocks.bytes() + c.transmittance.bytes() + c.blended.bytes() + c.pair_grads.bytes() +
-         c.pose_grads.bytes();
-}
-
-void l1_ssim(const SsimJob& job, double* out) {
-  // Fixed pieces, not one per thread: the sums then do not depend on the threads.
-  const int64_t floats = job.width * 3, strips = (floats + kSsimStrip - 1) / kSsimStrip;
-  const int64_t rows = 64, bands = (job.height + rows - 1) / rows;
-  std::vector<double> sums(2 * strips * bands);
-  parallel(strips * bands, [&](int64_t piece, int) {
-    const int64_t row = piece / strips * rows, begin = piece % strips * kSsimStrip;
-    const int64_t end = row + rows < job.height ? row + rows : job.height;
-    const int64_t count = begin + kSsimStrip < floats ? kSsimStrip : floats - begin;
-    kernels().ssim_strip(job, row, end, begin, static_cast<int>(count), &sums[2 * piece]);
-  });
-  double l1 = 0, ssim = 0;
-  for (int64_t piece = 0; piece < strips * bands; piece++) l1 += sums[2 * piece], ssim += sums[2 * piece + 1];
-  const double values = 3.0 * job.width * job.height;
-  out[0] = (1 - job.lambda) * l1 / values + job.lambda * (1 - ssim / values);
-  out[1] = ssim / values;
+         c.camera_grads.bytes();
 }
 
 }  // namespace splat
