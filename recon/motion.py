@@ -241,6 +241,7 @@ def _compare(
             return (nothing, nothing), forth, back
         sigma = 1.4826 * float(np.median(_error(model, camera)(here, there)))
         tolerance = float(np.clip(3 * sigma, TIGHT, LOOSE))
+    assert model is not None
     error = _error(model, camera)
     threshold = max(THRESHOLD, SIGMAS * sigma)
     grid = pixel_grid(*a.shape)
