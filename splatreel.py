@@ -166,6 +166,7 @@ def reconstruct(
     camera_axes: CameraAxes = None,
     refine_cameras: bool = False,
     masks: File = None,
+    solver: Annotated[str | None, tyro.conf.arg(metavar="MODEL")] = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     seed: int = 0,
     force: Stage | None = None,
@@ -195,6 +196,7 @@ def reconstruct(
         camera_axes: How to read their poses; what the format says when left out.
         refine_cameras: Take the known cameras as a first guess and let the pictures move them.
         masks: Folder with a mask for each frame, black where something moves [found by optical flow].
+        solver: A learned solver for the cameras: name or folder of its weights, see docs/plugins.md.
         device: Where to train; cuda needs `pip install 'splatreel[cuda]'`.
         seed: Of every random choice.
         force: Redo this stage and those after it.
@@ -219,6 +221,7 @@ def reconstruct(
             camera_axes=camera_axes,
             refine_cameras=refine_cameras,
             masks=masks,
+            solver=solver,
             device=device,
             force=force,
             on_event=terminal,

@@ -23,7 +23,7 @@ from recon.colmap_files import write_colmap
 from recon.errors import CameraSolveError, FormatError
 from recon.events import Listener, Notice, StageFinished, StageProgress, StageStarted, ignore
 from recon.judge import MIN_FRAMES
-from recon.known_cameras import FORMATS, use_known
+from recon.known_cameras import FORMATS, solve_with, use_known
 from recon.ladder import Unsolved
 from recon.moving import find_motion, solve_around_motion, store_masks, training_masks
 from recon.scene import SceneFolder, hash_of, hash_of_file, link_or_copy, remove, replacing, write_json
@@ -46,6 +46,7 @@ class _Given:
     axes: Axes | None
     refine: bool
     masks: Path | None
+    solver: str | None
     seed: int
 
 
@@ -65,6 +66,7 @@ def place_cameras(
     axes: Axes | None = None,
     refine: bool = False,
     masks: Path | None = None,
+    solver: str | None = None,
     seed: int = 0,
     force: bool = False,
     on_event: Listener = ignore,
@@ -76,6 +78,8 @@ def place_cameras(
         axes: How to read their poses; None for what the format says.
         refine: Take the known cameras as a first guess and let the pictures move them.
         masks: Folder of the user's own masks, black where something moves; found by themselves when None.
+        solver: Name or folder of a learned solver's weights (`recon.plugins`), whose cameras bundle
+            adjustment then refines.
         seed: Of every random choice; the same frames and seed give bitwise the same cameras.
         force: Do it again although it was done.
 
@@ -92,8 +96,10 @@ def place_cameras(
     # With the time, because splitting again puts the source frames back into the chunks.
     split = {name: scene.info["stages"].get("frames", {}).get(name) for name in ("key", "finished")}
     own_masks = hash_of_file(masks) if masks and masks.is_dir() else str(masks)
-    key = hash_of(STAGE, REVISION, split, seed, known, axes, refine, own_masks)
-    given = _Given(cameras_file, axes, refine, masks, seed)
+    key = hash_of(STAGE, REVISION, split, seed, known, axes, refine, own_masks, solver)
+    if cameras_file is not None and solver is not None:
+        raise CameraSolveError("found both known cameras and a solver; give --cameras or --solver, not both")
+    given = _Given(cameras_file, axes, refine, masks, solver, seed)
     if not force and scene.is_done(STAGE, key):
         on_event(StageStarted(STAGE, done_before=True))
         return {shot.index: load_solution(scene, shot) for shot in frames.shots if _has_result(scene, shot)}
@@ -168,7 +174,19 @@ def _place_shot(
             )
         work = scene.root / "cameras"
         motion = find_motion(frames, shot, given.masks, on_event)
-        if given.file is None:
+        if given.solver is not None:
+            from recon.plugins import learned_cameras
+
+            known = learned_cameras(given.solver, frames, shot, on_event)
+            solution = solve_with(
+                *(known, frames, shot, work),
+                source=given.solver,
+                refine=True,
+                seed=given.seed,
+                on_event=on_event,
+            )
+            up = None
+        elif given.file is None:
             solution, motion = solve_around_motion(
                 frames, shot, work, motion, seed=given.seed, on_event=on_event
             )

@@ -32,6 +32,7 @@ def reconstruct(
     camera_axes: Axes | None = None,
     refine_cameras: bool = False,
     masks: Path | None = None,
+    solver: str | None = None,
     device: str = "auto",
     force: Stage | None = None,
     on_event: Listener = ignore,
@@ -48,6 +49,7 @@ def reconstruct(
         camera_axes: How to read their poses; None for what the format says.
         refine_cameras: Take them as a first guess only.
         masks: Folder of masks, black where something moves; found by optical flow when None.
+        solver: Name or folder of a learned solver's weights instead of COLMAP's mappers (docs/plugins.md).
         device: "auto", "cpu" or "cuda".
         force: Redo this stage and those after it.
 
@@ -72,6 +74,7 @@ def reconstruct(
         axes=camera_axes,
         refine=refine_cameras,
         masks=masks,
+        solver=solver,
         seed=config.seed,
         force="cameras" in redo,
         on_event=on_event,

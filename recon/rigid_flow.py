@@ -162,6 +162,11 @@ def rigid_masks(
     scene = _scene_of(frames, numbers, world_from_camera, lens, points, MASKED_STEP)
     gaps, count = _gaps(scene), len(numbers)
     height, width = scene.rays.shape[:2]
+    coarse = scene.places(scene.rays).shape[:2]
+    rows, columns = (
+        np.minimum(np.arange(full) // scene.step, few - 1)
+        for full, few in zip((height, width), coarse, strict=True)
+    )
 
     def compare(i: int) -> tuple[np.ndarray, dict[tuple[int, int], np.ndarray]]:
         flows, picture = _flows_from(scene, i, gaps), scene.look(i)
@@ -172,7 +177,7 @@ def rigid_masks(
             threshold = max(MOVED, SIGMAS * sigma)
             ratio = miss / (threshold + SLOPE * np.linalg.norm(scene.places(flows[j].shift), axis=-1))
             ratio = np.where(known, np.minimum(ratio, 100), np.nan).astype(np.float32)
-            errors.append(with_hysteresis(ratio).repeat(scene.step, 0).repeat(scene.step, 1)[:height, :width])
+            errors.append(with_hysteresis(ratio)[rows][:, columns])
         links = {(i, j): packed(flow) for j, flow in flows.items() if abs(i - j) == gaps[0]}
         soft = likely(errors, picture)
         if first is not None and errors:
