@@ -27,7 +27,7 @@ from recon.known_cameras import FORMATS, solve_with, use_known
 from recon.ladder import Unsolved
 from recon.moving import find_motion, solve_around_motion, store_masks, training_masks
 from recon.scene import SceneFolder, hash_of, hash_of_file, link_or_copy, remove, replacing, write_json
-from recon.solve import STAGE, Solution
+from recon.solve import STAGE, Solution, check_files
 from recon.types import Cameras, Chunk, Frames, Points, Shot
 from recon.undistort import Lens, undistort_images, undistort_points
 from recon.world import find_world, into_world
@@ -173,6 +173,7 @@ def _place_shot(
                 "use a longer clip, or a higher --fps"
             )
         work = scene.root / "cameras"
+        check_files(frames, list(shot.numbers))
         motion = find_motion(frames, shot, given.masks, on_event)
         if given.solver is not None:
             from recon.plugins import learned_cameras
