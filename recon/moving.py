@@ -26,7 +26,7 @@ CALM = 0.95
 """Share of the flow that a still scene explains, from which nothing else is looked for."""
 AGAIN = 0.05
 """Mean share of the frames from which what the first solve did not know of is worth a second one."""
-BELIEVED = 0.6
+BELIEVED = 0.4
 """Share of the flow that a still scene must explain before these cameras to call them good."""
 
 
