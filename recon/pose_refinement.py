@@ -68,10 +68,6 @@ class PoseRefinement:
         first, second = moments[0] / (1 - BETA1**steps), moments[1] / (1 - BETA2**steps)
         return first / np.sqrt(second + 1e-30)
 
-    def pose(self, index: int) -> np.ndarray:
-        """[4, 4] camera_from_world of a training frame."""
-        return self.poses[index]
-
     def lens_scale(self) -> np.ndarray:
         """[3, 3] what intrinsics are multiplied by, element by element: the refined focal length's factor."""
         scale = np.ones((3, 3))
