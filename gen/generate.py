@@ -160,12 +160,7 @@ def _sidecar_content(
             "target": list(path.target),
         },
         "request_hash": identity,
-        "cameras": {
-            "convention": "opencv",
-            "world_up": [0, 0, 1],
-            "intrinsics": {"fx": path.focal, "fy": path.focal, "cx": path.cx, "cy": path.cy},
-            "world_from_camera": path.world_from_camera.tolist(),
-        },
+        "cameras": path.to_json(),
     }
 
 

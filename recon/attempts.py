@@ -11,6 +11,10 @@ GUESSED_FOCAL = 0.95
 """Times the long side, 56° of view: within a quarter of what most phones and generators have."""
 
 
+Start = tuple[int, int] | None
+"""Global numbers of the two frames that a mapper begins with; None leaves the choice to it."""
+
+
 @dataclass(frozen=True)
 class Attempt:
     """One way to run the mapper on the matched features."""
@@ -25,8 +29,7 @@ class Attempt:
     """Places frame after frame (Schönberger & Frahm 2016), or all at once (GLOMAP, Pan et al. 2024)."""
     options: dict[str, Any] = field(default_factory=dict)
     """Merged into the options of pycolmap's pipeline for this mapper."""
-    start: tuple[int, int] | None = None
-    """Global numbers of the two frames to begin with; None leaves the choice to the mapper."""
+    start: Start = None
 
 
 MIN_ANGLE = 0.3
@@ -56,7 +59,7 @@ def locked_options(min_angle: float = MIN_ANGLE) -> dict[str, Any]:
     }
 
 
-def attempts_for(swept_focal: float | None, start: tuple[int, int] | None = None) -> tuple[Attempt, ...]:
+def attempts_for(swept_focal: float | None, start: Start = None) -> tuple[Attempt, ...]:
     """What to try, until one is worth keeping.
 
     `swept_focal` (times the long side) and `start` (numbers of two frames) are what `recon.focal_sweep`

@@ -175,9 +175,11 @@ def _place_shot(
         work = scene.root / "cameras"
         check_files(frames, list(shot.numbers))
         motion = find_motion(frames, shot, given.masks, on_event)
+        masks_folder = work / f"shot_{shot.index:03d}_masks"
         if given.solver is not None:
             from recon.plugins import learned_cameras
 
+            masks = store_masks(motion, frames, masks_folder)
             known = learned_cameras(given.solver, frames, shot, on_event)
             solution = solve_with(
                 *(known, frames, shot, work),
@@ -188,11 +190,12 @@ def _place_shot(
             )
             up = None
         elif given.file is None:
-            solution, motion = solve_around_motion(
-                frames, shot, work, motion, seed=given.seed, on_event=on_event
+            solution, motion, masks = solve_around_motion(
+                frames, shot, work, motion, masks_folder, seed=given.seed, on_event=on_event
             )
             up = None
         else:
+            masks = store_masks(motion, frames, masks_folder)
             fps = scene.info.get("source", {}).get("fps")
             solution, up = use_known(
                 given.file,
@@ -229,7 +232,6 @@ def _place_shot(
         "world": similarity.to_json(),
         "seconds": round(time.monotonic() - began, 3),
     }
-    masks = store_masks(motion, frames, work / f"shot_{shot.index:03d}_masks")
     training_masks(masks, scene.shot_folder(shot) / "masks", cameras, frames)
     row = _plain(row)
     save_solution(scene, shot, cameras, points, {"key": key, "row": row})

@@ -5,14 +5,13 @@ DIS: Kroeger et al. 2016, "Fast optical flow using dense inverse search".
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from scipy.spatial import KDTree
 
+from recon.frame_flow import in_order, pixel_grid, sample
 from recon.gaussians import scaled_intrinsics
 from recon.types import Cameras
 
@@ -123,7 +122,7 @@ def matches_of(
     whether to trust them [h, w]."""
     depths = {i: _rough_depth(shots[i], xyz) for i in sorted({k for pair in pairs for k in pair})}
     height, width = shots[0].grey.shape
-    grid = np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1).astype(np.float32)
+    grid = pixel_grid(height, width)
     here = (pixels[..., 1], pixels[..., 0])
 
     def match(pair: tuple[int, int]) -> list[tuple[tuple[int, int], tuple[np.ndarray, np.ndarray]]]:
@@ -133,26 +132,13 @@ def matches_of(
         out = []
         for a, b, forth, home in ((i, j, there, back), (j, i, back, there)):
             goal = forth[here] + pixels
-            returned = goal + _sample(home, goal.astype(np.float32))
+            returned = goal + sample(home, goal.astype(np.float32))
             round_trip = np.linalg.norm(returned - pixels, axis=-1)
             ok = (round_trip < MAX_ROUND_TRIP) & shots[b].inside(goal + 0.5)
             out.append(((a, b), (goal + 0.5, ok)))
         return out
 
-    # A thread per pair, each flow in one: inside a flow the result would depend on the number of cores.
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            return dict(one for both in pool.map(match, sorted(pairs)) for one in both)
-    finally:
-        cv2.setNumThreads(threads)
-
-
-def _sample(field: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """[..., C] values of field [H, W, C] at pixel indices [..., 2] (centres at whole numbers)."""
-    x, y = cv2.split(at)
-    return cv2.remap(field, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return dict(one for both in in_order(match, sorted(pairs)) for one in both)
 
 
 def _rough_depth(shot: FlowImage, xyz: np.ndarray) -> np.ndarray:
@@ -182,7 +168,7 @@ def _flow(
     expected, _ = second.project(first.unproject(cells, depth))
     rough = np.nan_to_num(expected - cells).astype(np.float32)
     rough = cv2.resize(rough, first.grey.shape[::-1])
-    warped = _sample(second.grey, grid + rough)
+    warped = sample(second.grey, grid + rough)
     dis = cv2.DISOpticalFlow.create(FLOW_PRESET)
     rest = dis.calc(first.grey, warped, np.empty((0,)))
-    return rest + _sample(rough, grid + rest)
+    return rest + sample(rough, grid + rest)

@@ -11,7 +11,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from recon.attempts import Attempt, locked_options
+import numpy as np
+
+from recon.attempts import Attempt, Start, locked_options
 from recon.matches import Matches
 from recon.types import Shot
 
@@ -39,10 +41,6 @@ MAX_PARALLAX = 15.0
 """Degrees over the few frames; with more, a free focal length finds its place."""
 MIN_PLACED = 0.75
 """Share of the few frames; with fewer the camera moves too much between them for this."""
-
-
-Start = tuple[int, int] | None
-"""Global numbers of the two frames that a mapper begins with; None leaves the choice to it."""
 
 
 @dataclass(frozen=True)
@@ -87,23 +85,28 @@ class FocalSweep:
         }
 
 
+def score_of(squared_error: float, focal: float) -> float:
+    """Less is better: the logarithm of a mean squared error, and the prior of focal lengths."""
+    return WEIGHT * math.log(squared_error) + (math.log(focal / USUAL) / SPREAD) ** 2
+
+
 def scores_of(trials: tuple[Trial, ...] | list[Trial]) -> list[float]:
-    """Less is better: the logarithm of a robust mean squared error, and the prior of focal lengths."""
+    """`score_of` each trial, by a mean squared error in which lost matches count."""
     most = max(trial.explained for trial in trials)
     out = []
     for trial in trials:
         lost = (most - trial.explained) * LOST_PX**2
         error = trial.explained * max(trial.reprojection_px, 0.05) ** 2 + lost
-        prior = (math.log(trial.focal / USUAL) / SPREAD) ** 2
-        out.append(WEIGHT * math.log(error) + prior)
+        out.append(score_of(error, trial.focal))
     return out
 
 
-def sweep_attempt(focal: float, names: list[str]) -> Attempt:
+def sweep_attempt(focal: float, start: Start, names: list[str]) -> Attempt:
     """The mapper on the few frames of these names, with a locked focal length (times the long side)."""
     few = {"image_names": names, "max_num_models": 1, "extract_colors": False}
     # Points of small angles stay: the longer the lens, the smaller they are, which would speak against it.
-    return Attempt("sweep", "", focal=focal, focal_locked=True, options={**locked_options(MIN_ANGLE), **few})
+    options = {**locked_options(MIN_ANGLE), **few}
+    return Attempt("sweep", "", focal=focal, focal_locked=True, options=options, start=start)
 
 
 def first_tries(matches: Matches, few: list[int]) -> list[tuple[float, Start]]:
@@ -129,7 +132,7 @@ def finer(trials: list[Trial], start: Start) -> list[tuple[float, Start]]:
         return [(focal, start) for focal in FOCALS if focal not in tried]
     trials = [trial for trial in trials if trial.placed]
     scores = scores_of(trials)
-    best = min(range(len(scores)), key=scores.__getitem__)
+    best = int(np.argmin(scores))
     focals = [trial.focal for trial in trials]
     gaps = [(focals[k], focals[k + 1]) for k in (best - 1, best) if 0 <= k < len(focals) - 1]
     return [(math.sqrt(low * high), start) for low, high in gaps if high / low > FINEST]
@@ -147,10 +150,10 @@ def summed_up(trials: list[Trial], few: int) -> FocalSweep | None:
     if not placed:
         return None
     scores = scores_of(placed)
-    start = placed[min(range(len(placed)), key=scores.__getitem__)].start
+    start = placed[int(np.argmin(scores))].start
     placed = sorted((trial for trial in placed if trial.start == start), key=lambda trial: trial.focal)
     scores = scores_of(placed)
-    best = min(range(len(scores)), key=scores.__getitem__)
+    best = int(np.argmin(scores))
     chosen = placed[best]
     if chosen.parallax_deg > MAX_PARALLAX:
         return None

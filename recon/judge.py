@@ -62,6 +62,11 @@ class Judgement:
     focal_sane: bool
     """Is the focal length between the bounds of `SANE_FOCAL`?"""
 
+    @property
+    def rank(self) -> int:
+        """0 for "failed", 1 for "unsure", 2 for "good"."""
+        return ("failed", "unsure", "good").index(self.verdict)
+
     def to_json(self) -> dict[str, object]:
         """For cameras/report.json."""
         return asdict(self)

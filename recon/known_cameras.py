@@ -16,9 +16,9 @@ import numpy as np
 from recon.camera_axes import AXES, IN_WORDS, UNITY, Axes, world_from_camera
 from recon.errors import CameraSolveError, FormatError
 from recon.events import Listener, Notice
-from recon.judge import ENOUGH_EXPLAINED, MIN_FRAMES, MIN_POINTS, Judgement, judge
+from recon.judge import ENOUGH_EXPLAINED, MIN_FRAMES, MIN_POINTS, Judgement
 from recon.known_files import FORMATS, Found, read_file
-from recon.solve import Solution, find_features, job_for, opencv_params, run_model_job
+from recon.solve import Solution, find_features, job_for, judged, opencv_params, run_model_job
 from recon.types import Frames, Shot
 from recon.undistort import Lens
 
@@ -278,9 +278,7 @@ def _triangulated(
     if not refine:
         # The poses as given, not as they come back through quaternions.
         solved = replace(solved, numbers=numbers, world_from_camera=poses, lens=known.lens)
-    found = judge(
-        solved.world_from_camera, solved.numbers, solved.points, solved.lens, shot.frames, solved.explained
-    )
+    found = judged(solved, shot.frames)
     return Solution(solved, found, ({"name": "known", **found.to_json()},))
 
 

@@ -18,7 +18,6 @@ from recon.probe import Probe, probe
 from recon.solve import (
     Solution,
     Solved,
-    check_files,
     find_features,
     judged,
     mapping_job,
@@ -27,7 +26,7 @@ from recon.solve import (
     sweep_focal,
     time_limit,
 )
-from recon.turning import TURNING, Turned, dome, fit_turning
+from recon.turning import Turned, dome, fit_turning
 from recon.types import Frames, Shot
 from recon.undistort import Lens
 
@@ -76,7 +75,6 @@ def solve_cameras(
         CameraSolveError: The solver crashed while it looked for features.
     """
     work.mkdir(parents=True, exist_ok=True)
-    check_files(frames, list(shot.numbers))
     look = probe(frames, shot)
     evidence: dict[str, Any] = {"probe": look.to_json()}
     if look.kind == "still":
@@ -86,7 +84,7 @@ def solve_cameras(
     turned = fit_turning(matches, frames.width, frames.height)
     if turned is not None:
         evidence["turning"] = {"explained": round(turned.explained, 3), "gap": turned.gap}
-        if turned.explained >= TURNING and len(turned.numbers) >= ENOUGH_PLACED * shot.frames:
+        if turned.turns and len(turned.numbers) >= ENOUGH_PLACED * shot.frames:
             return _on_a_dome(frames, shot, turned, [], evidence)
     swept = sweep_focal(frames, shot, matches, database, work, seed=seed, on_event=on_event)
     if swept is not None:
@@ -220,8 +218,7 @@ def _tell_of_pieces(solved: Solved, found: Judgement, on_event: Listener) -> Non
 
 def _worth(found: Judgement) -> tuple[object, ...]:
     """Orders attempts: by verdict, then by whether most frames are placed, then by how many."""
-    rank = {"failed": 0, "unsure": 1, "good": 2}[found.verdict]
-    return rank, found.focal_sane, found.placed
+    return found.rank, found.focal_sane, found.placed
 
 
 def _settles(found: Judgement, cut_off: bool) -> bool:

@@ -26,6 +26,7 @@ from recon.frame_flow import (
 )
 from recon.mask_cleaning import likely, packed, settled
 from recon.mask_files import MOST, Camera, MotionMasks, read_masks, write_masks
+from recon.turning import kabsch, unit_rays
 from recon.types import Frames, Shot
 
 __all__ = ["MotionMasks", "motion_masks", "read_masks", "write_masks"]
@@ -162,13 +163,9 @@ def _camera_of(here: np.ndarray, there: np.ndarray, width: int, height: int) -> 
 
 
 def _turn_error(a: np.ndarray, b: np.ndarray, focal: float, width: int, height: int) -> np.ndarray:
-    """[P] pixels between b and where the best turn of a camera moves a (Kabsch 1976)."""
-    rays = []
-    for points in (a, b):
-        ray = np.concatenate([(points - [width / 2, height / 2]) / focal, np.ones((len(points), 1))], 1)
-        rays.append(ray / np.linalg.norm(ray, axis=1, keepdims=True))
-    u, _, vt = np.linalg.svd(rays[1].T @ rays[0])
-    turned = rays[0] @ (u @ np.diag([1, 1, np.linalg.det(u @ vt)]) @ vt).T
+    """[P] pixels between b and where the best turn of a camera moves a."""
+    first, second = (unit_rays(points, focal, width, height) for points in (a, b))
+    turned = first @ kabsch(first, second).T
     return np.linalg.norm(focal * turned[:, :2] / turned[:, 2:] + [width / 2, height / 2] - b, axis=1)
 
 

@@ -15,7 +15,7 @@ from recon.events import Listener, Notice, StageProgress
 from recon.ladder import solve_cameras
 from recon.motion import MotionMasks, motion_masks, read_masks, write_masks
 from recon.rigid_flow import StaticFlow, rigid_masks, static_flow
-from recon.scene import remove, replacing
+from recon.scene import link_or_copy, remove, replacing
 from recon.solve import Solution
 from recon.types import Cameras, Frames, Shot
 from recon.undistort import Lens, undistort_images
@@ -31,18 +31,27 @@ BELIEVED = 0.4
 
 
 def solve_around_motion(
-    frames: Frames, shot: Shot, work: Path, motion: MotionMasks, *, seed: int, on_event: Listener
-) -> tuple[Solution, MotionMasks]:
-    """Solve the cameras without what moves; returns the solution and the masks of what moves.
+    frames: Frames,
+    shot: Shot,
+    work: Path,
+    motion: MotionMasks,
+    folder: Path,
+    *,
+    seed: int,
+    on_event: Listener,
+) -> tuple[Solution, MotionMasks, Path | None]:
+    """Solve the cameras without what moves.
+
+    Returns:
+        The solution, the masks of what moves, and what `store_masks` gave for them in `folder`.
 
     Raises:
         CameraSolveError: See `recon.ladder.solve_cameras`.
     """
-    folder = work / f"shot_{shot.index:03d}_masks"
     masks = store_masks(motion, frames, folder)
     solution = solve_cameras(frames, shot, work, masks=masks, seed=seed, on_event=on_event)
     if solution.flat:
-        return solution, motion
+        return solution, motion, masks
     flow = _static_flow(solution, frames, motion)
     if motion.camera != "given" and (masks is not None or flow.explained < CALM):
         on_event(StageProgress("cameras", 0, None, "looking for what moves, again"))
@@ -55,7 +64,7 @@ def solve_around_motion(
                     Notice(f"{100 * motion.share.mean():.0f} % of the picture moves; solving without it")
                 )
                 again = _or_none(frames, shot, work, masks, seed, on_event)
-                if again is not None and not again.flat and worth(again) >= worth(solution):
+                if again is not None and not again.flat and _worth(again) >= _worth(solution):
                     solution = again
             flow = _static_flow(solution, frames, motion)
     evidence = {**solution.evidence, "static_flow": round(flow.explained, 3)}
@@ -66,13 +75,11 @@ def solve_around_motion(
             "cameras may be wrong or much of the scene moves: use a still scene, or mask what moves (--masks)"
         )
         found = replace(found, verdict="unsure", reason=reason)
-    return replace(solution, evidence=evidence, judgement=found), motion
+    return replace(solution, evidence=evidence, judgement=found), motion, masks
 
 
-def worth(solution: Solution) -> tuple[int, int]:
-    """Orders solutions by verdict and frames placed."""
-    rank = {"failed": 0, "unsure": 1, "good": 2}[solution.judgement.verdict]
-    return rank, solution.judgement.placed
+def _worth(solution: Solution) -> tuple[int, int]:
+    return solution.judgement.rank, solution.judgement.placed
 
 
 def _or_none(
@@ -147,7 +154,7 @@ def training_masks(masks: Path | None, folder: Path, cameras: Cameras, frames: F
         ]
         if cameras.lens_K is None:
             for source, target in pairs:
-                target.write_bytes(source.read_bytes())
+                link_or_copy(source, target)
             return
         lens = Lens(cameras.width, cameras.height, cameras.lens_K, cameras.distortion)
         pinhole = Lens(cameras.width, cameras.height, cameras.K[0])

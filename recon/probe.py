@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from recon.frame_flow import sample, textured
 from recon.judge import ADVICE_MOVE
 from recon.types import Frames, Shot
 
@@ -23,8 +24,6 @@ SIZE = 320
 """Long side of the frames that are compared, pixels."""
 STEP = 8
 """Pixels between the places looked at."""
-TEXTURE = 20.0
-"""Mean square of the Laplacian (8-bit grey) around a place below which its flow is not trusted."""
 MAX_ROUND_TRIP = 1.0
 """Pixels by which forward and backward flow may disagree."""
 ENOUGH_SEEN = 0.25
@@ -104,11 +103,12 @@ def _compare(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
     here = np.stack([x, y], 1).astype(np.float32)  # [P, 2]
     flow = forth[y, x]
     there = here + flow
-    home = cv2.remap(back, there[:, 0], there[:, 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    home = sample(back, there[None])
     inside = ((there >= 0) & (there <= [width - 1, height - 1])).all(axis=1)
     # Flow in a patch of one colour is a guess, also when it comes back home.
-    texture = cv2.boxFilter(cv2.Laplacian(a, cv2.CV_32F) ** 2, -1, (9, 9))[y, x] > TEXTURE
-    trusted = inside & texture & (np.linalg.norm(flow + home.reshape(-1, 2), axis=1) < MAX_ROUND_TRIP)
+    trusted = (
+        inside & textured(a)[y, x] & (np.linalg.norm(flow + home.reshape(-1, 2), axis=1) < MAX_ROUND_TRIP)
+    )
     if trusted.sum() < 16:
         return 0.0, 0.0, 0.0
     length = float(np.median(np.linalg.norm(flow[trusted], axis=1)))

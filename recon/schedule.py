@@ -35,8 +35,7 @@ def pyramid_level(config: FitConfig, step: int, size: tuple[int, int]) -> int:
 
 def pose_lr(config: FitConfig, step: int) -> float:
     """Radians, and median depths: nothing at first, then an exponential decay."""
-    share = (step / config.steps - POSE_FROM) / (1 - POSE_FROM)
-    return POSE_LR[0] * (POSE_LR[1] / POSE_LR[0]) ** share if share >= 0 else 0.0
+    return _decayed(config, step, POSE_FROM, *POSE_LR)
 
 
 def focal_lr(config: FitConfig, step: int) -> float:
@@ -46,8 +45,13 @@ def focal_lr(config: FitConfig, step: int) -> float:
 
 def colour_lr(config: FitConfig, step: int) -> float:
     """Of the frames' colour maps: nothing at first, then an exponential decay."""
-    share = (step / config.steps - COLOUR_FROM) / (1 - COLOUR_FROM)
-    return COLOUR_LR[0] * (COLOUR_LR[1] / COLOUR_LR[0]) ** share if share >= 0 else 0.0
+    return _decayed(config, step, COLOUR_FROM, *COLOUR_LR)
+
+
+def _decayed(config: FitConfig, step: int, start: float, first: float, last: float) -> float:
+    """0 before the share `start` of the steps, then exponentially from `first` to `last`."""
+    share = (step / config.steps - start) / (1 - start)
+    return first * (last / first) ** share if share >= 0 else 0.0
 
 
 def sh_degree(config: FitConfig, step: int) -> int:

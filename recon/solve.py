@@ -7,7 +7,7 @@ COLMAP (Schönberger & Frahm 2016) through pycolmap, in a child process. What is
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -157,8 +157,7 @@ def run_model_job(job: dict[str, Any], frames: Frames, work: Path, on_event: Lis
     try:
         remove(Path(places["result"]))
         run_job({**job, **places}, work, _progress(on_event))
-        with np.load(places["result"], allow_pickle=False) as arrays:
-            return _read(arrays, frames)
+        return _load(places["result"], frames)
     finally:
         for place in places.values():
             remove(Path(place))
@@ -210,15 +209,13 @@ def _tried(
     limit = time_limit(len(few))
     jobs = []
     for i, (focal, start) in enumerate(tries):
-        attempt = replace(sweep_attempt(focal, names), start=start)
-        job = mapping_job(attempt, frames, shot, database, seed, limit)
+        job = mapping_job(sweep_attempt(focal, start, names), frames, shot, database, seed, limit)
         jobs.append({**job, "names": names, **_places(work, f".sweep_{i}")})
     trials = []
     try:
         run_job({"kind": "sweep", "jobs": jobs}, work, _progress(on_event))
         for (focal, start), job in zip(tries, jobs, strict=True):
-            with np.load(job["result"], allow_pickle=False) as arrays:
-                solved = _read(arrays, frames)
+            solved = _load(job["result"], frames)
             if solved is None:
                 trials.append(Trial(focal, 0.0, 0.0, 0, 0.0, start))
                 continue
@@ -279,6 +276,12 @@ def _params(frames: Frames, focal: float) -> list[float]:
 
 def _progress(on_event: Listener) -> Callable[[int, int | None, str], None]:
     return lambda done, total, note: on_event(StageProgress(STAGE, done, total, note))
+
+
+def _load(result: str, frames: Frames) -> Solved | None:
+    """What a job of the mapper left; None when it made no model."""
+    with np.load(result, allow_pickle=False) as arrays:
+        return _read(arrays, frames)
 
 
 def _read(arrays: Any, frames: Frames) -> Solved | None:

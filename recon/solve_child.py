@@ -103,11 +103,11 @@ def _features(job: dict[str, Any], tell: Any) -> None:
         )
 
 
-def _options(job: dict[str, Any], changes: dict[str, Any] | None = None) -> Any:
+def _options(job: dict[str, Any]) -> Any:
     import pycolmap
 
     options = pycolmap.IncrementalPipelineOptions()
-    options.mergedict(job["options"] if changes is None else changes)
+    options.mergedict(job["options"])
     options.random_seed = options.mapper.random_seed = options.triangulation.random_seed = job["seed"]
     options.num_threads = options.mapper.num_threads = 1
     return options
@@ -230,7 +230,8 @@ def _triangulate(job: dict[str, Any], tell: Any) -> None:
     for round_, changes in enumerate(job.get("refine", [])):
         tell(round_, len(job["refine"]), "refining cameras")
         pycolmap.bundle_adjustment(model, _adjustment())
-        model = pycolmap.triangulate_points(model, *place, clear_points=True, options=_options(job, changes))
+        options = _options({**job, "options": changes})
+        model = pycolmap.triangulate_points(model, *place, clear_points=True, options=options)
     model.extract_colors_for_all_images(job["folder"])
     _save(job, model, [model.num_reg_images()])
 

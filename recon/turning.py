@@ -6,14 +6,13 @@ right from where the camera stood, flat from anywhere else.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from PIL import Image
 
-from recon.focal_sweep import SPREAD, USUAL
+from recon.focal_sweep import score_of
 from recon.matches import Matches
 from recon.types import Frames, Points
 from recon.undistort import Lens
@@ -27,8 +26,6 @@ TURNING = 0.9
 FAR_APART = 0.75
 """Part of the widest gap that has matches, from which a pair of frames can tell turning from moving."""
 ENOUGH_MATCHES = 30
-WEIGHT = 120.0
-"""As in `recon.focal_sweep`."""
 DOME_STEP = 10
 """Pixels between the points of the dome, at a long side of 640."""
 
@@ -63,10 +60,13 @@ def fit_turning(matches: Matches, width: int, height: int) -> Turned | None:
     best: tuple[float, float, dict[int, np.ndarray], np.ndarray] | None = None
     for focal in FOCALS:
         rays = [
-            tuple(_rays(points[p], focal * size, width, height) for points in (matches.first, matches.second))
+            tuple(
+                unit_rays(points[p], focal * size, width, height)
+                for points in (matches.first, matches.second)
+            )
             for p in useful
         ]
-        relative = [_kabsch(a, b) for a, b in rays]
+        relative = [_robust_turn(a, b) for a, b in rays]
         turns = _averaged(matches.pairs[useful], relative, [len(a) for a, _ in rays])
         error = np.concatenate(
             [
@@ -77,7 +77,7 @@ def fit_turning(matches: Matches, width: int, height: int) -> Turned | None:
             ]
         )
         cost = float((np.minimum(error, FITS) ** 2).mean())
-        score = WEIGHT * math.log(max(cost, 1e-4)) + (math.log(focal / USUAL) / SPREAD) ** 2
+        score = score_of(max(cost, 1e-4), focal)
         if best is None or score < best[0]:
             best = score, focal, turns, error
     assert best is not None
@@ -90,19 +90,24 @@ def fit_turning(matches: Matches, width: int, height: int) -> Turned | None:
     return Turned(numbers, rotations, focal, float((error[wide] < FITS).mean()), widest)
 
 
-def _rays(pixels: np.ndarray, focal: float, width: int, height: int) -> np.ndarray:
+def unit_rays(pixels: np.ndarray, focal: float, width: int, height: int) -> np.ndarray:
     """[M, 3] unit directions in the camera of pixels [M, 2]."""
     at = np.concatenate([(pixels - [width / 2, height / 2]) / focal, np.ones((len(pixels), 1))], 1)
     return at / np.linalg.norm(at, axis=1, keepdims=True)
 
 
-def _kabsch(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """[3, 3] R with second = R first for most of the unit vectors [M, 3] (Kabsch 1976, reweighted)."""
+def kabsch(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """[3, 3] rotation R with second = R first in the least squares, for vectors [M, 3] (Kabsch 1976)."""
+    u, _, vt = np.linalg.svd(second.T @ first)
+    return u @ np.diag([1, 1, np.linalg.det(u @ vt)]) @ vt
+
+
+def _robust_turn(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """[3, 3] R with second = R first for most of the unit vectors [M, 3]: `kabsch`, reweighted."""
     weight = np.ones(len(first))
     turn = np.eye(3)
     for _ in range(8):
-        u, _, vt = np.linalg.svd((second * weight[:, None]).T @ first)
-        turn = u @ np.diag([1, 1, np.linalg.det(u @ vt)]) @ vt
+        turn = kabsch(first, second * weight[:, None])
         miss = np.linalg.norm(first @ turn.T - second, axis=1)
         weight = 1 / (1 + (miss / (FITS / 640)) ** 2) ** 2
     return turn
@@ -146,7 +151,7 @@ def dome(frames: Frames, numbers: np.ndarray, rotations: np.ndarray, lens: Lens)
     step = max(1, round(DOME_STEP * max(lens.width, lens.height) / 640))
     x, y = np.meshgrid(np.arange(step / 2, lens.width, step), np.arange(step / 2, lens.height, step))
     pixels = np.stack([x.ravel(), y.ravel()], 1)
-    rays = _rays(pixels, lens.focal, lens.width, lens.height)
+    rays = unit_rays(pixels, lens.focal, lens.width, lens.height)
     taken: set[tuple[int, ...]] = set()
     xyz, rgb, tracks = [], [], []
     size = step / lens.focal

@@ -40,6 +40,15 @@ class CameraPath:
     target: tuple[float, float, float]
     """The point all cameras look at, metres."""
 
+    def to_json(self) -> dict[str, object]:
+        """The "cameras" of a sidecar."""
+        return {
+            "convention": "opencv",
+            "world_up": [0, 0, 1],
+            "intrinsics": {"fx": self.focal, "fy": self.focal, "cx": self.cx, "cy": self.cy},
+            "world_from_camera": self.world_from_camera.tolist(),
+        }
+
     def pinhole(self, frame: int) -> Pinhole:
         """One frame's camera for the kernels."""
         return Pinhole(np.ascontiguousarray(self.world_from_camera[frame]), self.focal, self.cx, self.cy)

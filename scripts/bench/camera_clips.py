@@ -27,6 +27,7 @@ from gen.composer.lighting import ground_material
 from gen.composer.prompt import read_prompt
 from gen.composer.scene import Primitive, extent, placed, to_arrays, yaw_rotation
 from gen.composer.style import Style
+from gen.sidecar import FORMAT, VERSION
 
 PROMPT = "a red house with a pine tree, a well and a bench on grass"
 WIDTH, HEIGHT = 640, 360
@@ -168,17 +169,12 @@ def _write(clip: Clip, images: list[np.ndarray], masks: list[np.ndarray], path: 
         for i, picture in enumerate(pictures):
             Image.fromarray(picture).save(clip.folder / name / f"{i:05d}.png", compress_level=1)
     content = {
-        "format": "splatreel-video",
-        "version": 1,
+        "format": FORMAT,
+        "version": VERSION,
         "fps": FPS,
         "frames": FRAMES,
         "width": WIDTH,
         "height": HEIGHT,
-        "cameras": {
-            "convention": "opencv",
-            "world_up": [0, 0, 1],
-            "intrinsics": {"fx": path.focal, "fy": path.focal, "cx": path.cx, "cy": path.cy},
-            "world_from_camera": path.world_from_camera.tolist(),
-        },
+        "cameras": path.to_json(),
     }
     clip.truth.write_text(json.dumps(content))
