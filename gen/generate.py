@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gen.composer.compose import Composition
 
 GENERATOR = "composer"
-COMPOSER_REVISION = 1
+COMPOSER_REVISION = 2
 """Goes up whenever the same request would give other frames, so that old videos are drawn anew."""
 
 

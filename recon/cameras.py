@@ -22,6 +22,7 @@ from recon.camera_files import (
 from recon.colmap_files import write_colmap
 from recon.errors import CameraSolveError, FormatError
 from recon.events import Listener, Notice, StageFinished, StageProgress, StageStarted, ignore
+from recon.frame_flow import FrameFlows
 from recon.judge import MIN_FRAMES
 from recon.known_cameras import FORMATS, solve_with, use_known
 from recon.ladder import Unsolved
@@ -34,7 +35,7 @@ from recon.world import find_world, into_world
 
 __all__ = ["load_solution", "place_cameras"]
 
-REVISION = 3
+REVISION = 4
 """Part of the stage's key: raised when the same settings give other results."""
 
 
@@ -174,7 +175,8 @@ def _place_shot(
             )
         work = scene.root / "cameras"
         check_files(frames, list(shot.numbers))
-        motion = find_motion(frames, shot, given.masks, on_event)
+        flows = FrameFlows(frames)
+        motion = find_motion(frames, shot, given.masks, on_event, flows)
         masks_folder = work / f"shot_{shot.index:03d}_masks"
         if given.solver is not None:
             from recon.plugins import learned_cameras
@@ -191,7 +193,7 @@ def _place_shot(
             up = None
         elif given.file is None:
             solution, motion, masks = solve_around_motion(
-                frames, shot, work, motion, masks_folder, seed=given.seed, on_event=on_event
+                *(frames, shot, work, motion, masks_folder), flows=flows, seed=given.seed, on_event=on_event
             )
             up = None
         else:

@@ -30,6 +30,8 @@ WEIGHT = 120.0
 over the picture, so thousands of matches do not say more than some tens of regions."""
 USUAL, SPREAD = 1.0, 0.3
 """Where the data say nothing: focal lengths times the long side are spread like this (in the logarithm)."""
+SHARPEST = 0.04
+"""Spread of the logarithm at least: a trial that keeps other points makes scores jump."""
 SURE = 4.0
 """A focal length is determined when one that is SURE_STEP away on either side has a score worse by this."""
 SURE_STEP = 1.35
@@ -63,7 +65,9 @@ class FocalSweep:
     """What the sweep found."""
 
     focal: float
-    """Times the long side."""
+    """Times the long side: the mean of what it may be, in the logarithm."""
+    spread: float
+    """Standard deviation of its logarithm."""
     start: Start
     """The pair of frames to begin with."""
     determined: bool
@@ -78,6 +82,7 @@ class FocalSweep:
         rows = zip(self.trials, scores, strict=True)
         return {
             "focal": round(self.focal, 4),
+            "spread": round(self.spread, 4),
             "start": self.start,
             "determined": self.determined,
             "parallax_deg": round(self.parallax_deg, 2),
@@ -166,4 +171,23 @@ def summed_up(trials: list[Trial], few: int) -> FocalSweep | None:
         ]
         return bool(beyond) and min(beyond) > scores[best] + SURE
 
-    return FocalSweep(chosen.focal, start, worse(1) and worse(-1), chosen.parallax_deg, tuple(placed))
+    focal, spread = belief(placed)
+    return FocalSweep(
+        focal, max(spread, SHARPEST), start, worse(1) and worse(-1), chosen.parallax_deg, tuple(placed)
+    )
+
+
+def belief(trials: list[Trial]) -> tuple[float, float]:
+    """Mean (its exponential) and standard deviation of the logarithm of the focal length, when a score is
+    twice a negative log-likelihood; between trials it is interpolated.
+
+    The best trial alone is no better than the spacing of the trials, and is biased where the scores are
+    flat on one side (four generated-looking orbits of 20°: 1.9, 1.9, 1.9 and -7 % off, the mean 0.3, 1.4,
+    3.9 and -2.7 %).
+    """
+    trials = sorted(trials, key=lambda trial: trial.focal)
+    at, scores = np.log([trial.focal for trial in trials]), np.array(scores_of(trials))
+    grid = np.linspace(at[0], at[-1], 1 + 100 * (len(at) > 1))
+    weights = np.exp((scores.min() - np.interp(grid, at, scores)) / 2)
+    mean = np.average(grid, weights=weights)
+    return float(np.exp(mean)), float(np.sqrt(np.average((grid - mean) ** 2, weights=weights)))

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 import cv2
@@ -24,6 +25,8 @@ SIZE = 480
 """Long side of the frames that are compared, pixels."""
 ROUND_TRIP, ROUND_TRIP_SLOPE = 1.0, 0.05
 """Pixels by which forward and backward flow may disagree, and what is added per pixel of flow."""
+PICTURES, PAIRS = 96, 128
+"""Frames and pairs of frames that `FrameFlows` remembers: a third of a gigabyte."""
 TEXTURE = 20.0
 """Mean square of the Laplacian (8-bit grey) around a pixel below which its flow is a guess."""
 
@@ -76,6 +79,27 @@ def both_flows(a: np.ndarray, b: np.ndarray) -> tuple[Flow, Flow]:
     forth = dis.calc(a, b, np.zeros((*a.shape, 2), np.float32))
     back = dis.calc(b, a, np.zeros((*a.shape, 2), np.float32))
     return Flow(forth, _returns(forth, back)), Flow(back, _returns(back, forth))
+
+
+class FrameFlows:
+    """Small grey frames of a video and the flow between them, remembered for a while: the masks before and
+    after a solve and the test of its cameras look at the same pairs.
+
+    The keys are global numbers of frames.
+    """
+
+    def __init__(self, frames: Frames) -> None:
+        self._look = lru_cache(PICTURES)(lambda number: grey(small_frame(frames, number)))
+        self._pair = lru_cache(PAIRS)(lambda a, b: both_flows(self._look(a), self._look(b)))
+
+    def look(self, number: int) -> np.ndarray:
+        """[h, w] uint8."""
+        return self._look(int(number))
+
+    def between(self, a: int, b: int) -> tuple[Flow, Flow]:
+        """Flow from frame a to frame b and from b to a."""
+        forth, back = self._pair(int(min(a, b)), int(max(a, b)))
+        return (forth, back) if a < b else (back, forth)
 
 
 def _returns(forth: np.ndarray, back: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ from recon.solve import (
     Solution,
     Solved,
     find_features,
+    focal_belief,
     judged,
     mapping_job,
     read_matches,
@@ -123,6 +124,8 @@ def _climb(
         rows.append(row)
         try:
             job = mapping_job(attempt, frames, shot, database, seed, limit)
+            if swept is not None and swept.determined and attempt.start == swept.start:
+                job |= focal_belief(swept, frames)
             solved = run_model_job(job, frames, work, on_event)
         except CameraSolveError as error:
             # A crash of one attempt leaves the others their chance.

@@ -9,18 +9,15 @@ camera that stands or only turns there is no epipolar geometry, and what disagre
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 
 import cv2
 import numpy as np
 
 from recon.frame_flow import (
     Flow,
-    both_flows,
-    grey,
+    FrameFlows,
     in_order,
     pixel_grid,
-    small_frame,
     small_size,
     textured,
 )
@@ -65,37 +62,42 @@ FOCALS = (0.5, 0.6, 0.72, 0.86, 1.0, 1.2, 1.45, 1.75, 2.1, 2.5)
 
 
 def motion_masks(
-    frames: Frames, shot: Shot, *, on_progress: Callable[[int], None] | None = None
+    frames: Frames,
+    shot: Shot,
+    *,
+    flows: FrameFlows | None = None,
+    on_progress: Callable[[int], None] | None = None,
 ) -> MotionMasks:
     """Find what moves by itself in a shot; bitwise the same for the same frames.
 
     Args:
+        flows: Flow between these frames that others look at too.
         on_progress: Called with the number of frames done.
     """
+    flows = flows or FrameFlows(frames)
     width, height = small_size(frames.width, frames.height)
     numbers = np.array(shot.numbers, np.int64)
-    look = lru_cache(64)(lambda number: grey(small_frame(frames, number)))
     masks, swapped = np.zeros((len(numbers), height, width), bool), False
-    base, camera = _survey(look, shot)
+    base, camera = _survey(flows, shot)
     gaps = tuple(gap for gap in (base, 2 * base) if gap < shot.frames)
     if camera == "blank" or not gaps:
         return MotionMasks(numbers, masks, "blank", False, False, gaps)
-    masks = _masks(look, shot, gaps, camera, None, on_progress)
+    masks = _masks(flows, shot, gaps, camera, None, on_progress)
     if camera == "moving" and _is_background(masks):
-        again = _masks(look, shot, gaps, camera, masks, None)
+        again = _masks(flows, shot, gaps, camera, masks, None)
         swapped = not _is_background(again)
         masks = again if swapped else masks
     return MotionMasks(numbers, masks, camera, swapped, not _is_background(masks), gaps)
 
 
-def _survey(look: Callable[[int], np.ndarray], shot: Shot) -> tuple[int, Camera]:
+def _survey(flows: FrameFlows, shot: Shot) -> tuple[int, Camera]:
     """The smaller gap that suits the speed of the flow, and what the camera does."""
     speeds: dict[int, np.ndarray] = {}
     camera: Camera = "blank"
     for gap in (gap for gap in SURVEYED if gap < shot.frames):
         starts = sorted(set(np.linspace(0, shot.frames - 1 - gap, PAIRS).round().astype(int).tolist()))
         pairs = [(shot.first + start, shot.first + start + gap) for start in starts]
-        views = list(in_order(lambda pair: _view(look(pair[0]), look(pair[1])), pairs))
+        views = list(in_order(lambda pair: _view(flows, *pair), pairs))
         views = [view for view in views if view is not None]
         if not views:
             continue
@@ -107,13 +109,14 @@ def _survey(look: Callable[[int], np.ndarray], shot: Shot) -> tuple[int, Camera]
     return _base(speeds), camera
 
 
-def smaller_gap(look: Callable[[int], np.ndarray], count: int) -> int:
-    """Frames of the gap, of those in `BASES` or SLOWEST, that suits the speed of the flow between frames
-    `look(0)` to `look(count - 1)`, each [h, w] uint8."""
+def smaller_gap(flows: FrameFlows, numbers: np.ndarray) -> int:
+    """The gap between frames, of those in `BASES` or SLOWEST, that suits the speed of the flow between
+    the frames of these numbers [F]."""
+    count = len(numbers)
     speeds: dict[int, np.ndarray] = {}
     for gap in (gap for gap in BASES if gap < count):
         pairs = [(start, start + gap) for start in sorted({0, (count - 1 - gap) // 2, count - 1 - gap})]
-        views = in_order(lambda pair: _view(look(pair[0]), look(pair[1])), pairs)
+        views = in_order(lambda pair: _view(flows, *(int(numbers[i]) for i in pair)), pairs)
         known = [view[0] for view in views if view is not None]
         speeds |= {gap: np.median(known, axis=0)} if known else {}
     return _base(speeds)
@@ -125,10 +128,10 @@ def _base(speeds: dict[int, np.ndarray]) -> int:
     )
 
 
-def _view(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, Camera] | None:
+def _view(flows: FrameFlows, first: int, second: int) -> tuple[np.ndarray, Camera] | None:
     """[2] length of the flow, in the median and of the fastest 5 %, and what the camera did ("blank" where
     that is open); None where too little of the flow can be trusted."""
-    flow, _ = both_flows(a, b)
+    a, (flow, _) = flows.look(first), flows.between(first, second)
     here, there, seen = _places(flow, textured(a))
     if len(here) < FEWEST or seen < ENOUGH_SEEN:
         return None
@@ -178,7 +181,7 @@ def _similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _masks(
-    look: Callable[[int], np.ndarray],
+    flows: FrameFlows,
     shot: Shot,
     gaps: tuple[int, ...],
     camera: Camera,
@@ -192,8 +195,7 @@ def _masks(
             (
                 j,
                 *_compare(
-                    look(shot.first + i),
-                    look(shot.first + j),
+                    *(flows, shot.first + i, shot.first + j),
                     camera,
                     None if fit is None else (fit[i], fit[j]),
                 ),
@@ -211,21 +213,22 @@ def _masks(
             waiting.setdefault(j, []).append(errors[1])
             if j - i == gaps[0]:
                 links[i, j], links[j, i] = packed(forth), packed(back)
-        soft.append(likely(waiting.pop(i, []), look(shot.first + i)))
+        soft.append(likely(waiting.pop(i, []), flows.look(shot.first + i)))
         if on_progress is not None:
             on_progress(i + 1)
     return np.array([settled(soft, links, i, gaps[0]) for i in range(shot.frames)])
 
 
 def _compare(
-    a: np.ndarray,  # [h, w] uint8
-    b: np.ndarray,  # [h, w] uint8
+    flows: FrameFlows,
+    first: int,
+    second: int,
     camera: Camera,
     outside: tuple[np.ndarray, np.ndarray] | None,
 ) -> tuple[tuple[np.ndarray, np.ndarray], Flow, Flow]:
     """For each of two frames how far its pixels disagree with the geometry of the pair, where 1 is the
     threshold ([h, w] float16, NaN where nothing is known); and the flows."""
-    forth, back = both_flows(a, b)
+    a, b, (forth, back) = flows.look(first), flows.look(second), flows.between(first, second)
     sharp = textured(a), textured(b)
     here, there, seen = _places(forth, sharp[0] if outside is None else sharp[0] & outside[0])
     nothing = np.full(a.shape, np.nan, np.float16)
@@ -243,9 +246,9 @@ def _compare(
     threshold = max(THRESHOLD, SIGMAS * sigma)
     grid = pixel_grid(*a.shape)
     out = []
-    for flow, use, first in ((forth, sharp[0], True), (back, sharp[1], False)):
+    for flow, use, ahead in ((forth, sharp[0], True), (back, sharp[1], False)):
         goal = grid + flow.shift
-        distance = error(grid, goal) if first else error(goal, grid)
+        distance = error(grid, goal) if ahead else error(goal, grid)
         ratio = distance / (threshold + SLOPE * np.linalg.norm(flow.shift, axis=-1))
         out.append(np.where(flow.ok & use, np.minimum(ratio, 100), np.nan).astype(np.float16))
     return (out[0], out[1]), forth, back

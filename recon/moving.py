@@ -12,6 +12,7 @@ from PIL import Image
 
 from recon.errors import CameraSolveError
 from recon.events import Listener, Notice, StageProgress
+from recon.frame_flow import FrameFlows
 from recon.ladder import solve_cameras
 from recon.motion import MotionMasks, motion_masks, read_masks, write_masks
 from recon.rigid_flow import StaticFlow, rigid_masks, static_flow
@@ -37,10 +38,14 @@ def solve_around_motion(
     motion: MotionMasks,
     folder: Path,
     *,
+    flows: FrameFlows | None = None,
     seed: int,
     on_event: Listener,
 ) -> tuple[Solution, MotionMasks, Path | None]:
     """Solve the cameras without what moves.
+
+    Args:
+        flows: Flow between these frames that others look at too.
 
     Returns:
         The solution, the masks of what moves, and what `store_masks` gave for them in `folder`.
@@ -48,14 +53,15 @@ def solve_around_motion(
     Raises:
         CameraSolveError: See `recon.ladder.solve_cameras`.
     """
+    flows = flows or FrameFlows(frames)
     masks = store_masks(motion, frames, folder)
     solution = solve_cameras(frames, shot, work, masks=masks, seed=seed, on_event=on_event)
     if solution.flat:
         return solution, motion, masks
-    flow = _static_flow(solution, frames, motion)
+    flow = _static_flow(solution, frames, motion, flows)
     if motion.camera != "given" and (masks is not None or flow.explained < CALM):
         on_event(StageProgress("cameras", 0, None, "looking for what moves, again"))
-        rigid = _rigid_masks(solution, frames, motion if masks else None)
+        rigid = _rigid_masks(solution, frames, motion if masks else None, flows)
         if rigid.trusted and rigid.share.mean() >= ENOUGH:
             motion = rigid
             masks = store_masks(motion, frames, folder)
@@ -66,7 +72,7 @@ def solve_around_motion(
                 again = _or_none(frames, shot, work, masks, seed, on_event)
                 if again is not None and not again.flat and _worth(again) >= _worth(solution):
                     solution = again
-            flow = _static_flow(solution, frames, motion)
+            flow = _static_flow(solution, frames, motion, flows)
     evidence = {**solution.evidence, "static_flow": round(flow.explained, 3)}
     found = solution.judgement
     if found.verdict == "good" and flow.explained < BELIEVED:
@@ -91,22 +97,30 @@ def _or_none(
         return None  # the first solution stands
 
 
-def _static_flow(solution: Solution, frames: Frames, motion: MotionMasks) -> StaticFlow:
+def _static_flow(solution: Solution, frames: Frames, motion: MotionMasks, flows: FrameFlows) -> StaticFlow:
     solved = solution.solved
     masks = motion if motion.trusted else None
     return static_flow(
-        *(frames, solved.numbers, solved.world_from_camera, solved.lens, solved.points), masks=masks
+        *(frames, solved.numbers, solved.world_from_camera, solved.lens, solved.points),
+        masks=masks,
+        flows=flows,
     )
 
 
-def _rigid_masks(solution: Solution, frames: Frames, first: MotionMasks | None) -> MotionMasks:
+def _rigid_masks(
+    solution: Solution, frames: Frames, first: MotionMasks | None, flows: FrameFlows
+) -> MotionMasks:
     solved = solution.solved
     return rigid_masks(
-        *(frames, solved.numbers, solved.world_from_camera, solved.lens, solved.points), first=first
+        *(frames, solved.numbers, solved.world_from_camera, solved.lens, solved.points),
+        first=first,
+        flows=flows,
     )
 
 
-def find_motion(frames: Frames, shot: Shot, folder: Path | None, on_event: Listener) -> MotionMasks:
+def find_motion(
+    frames: Frames, shot: Shot, folder: Path | None, on_event: Listener, flows: FrameFlows | None = None
+) -> MotionMasks:
     """The masks in the user's `folder`, or those that optical flow tells.
 
     Raises:
@@ -118,6 +132,7 @@ def find_motion(frames: Frames, shot: Shot, folder: Path | None, on_event: Liste
         motion = motion_masks(
             frames,
             shot,
+            flows=flows,
             on_progress=lambda done: on_event(
                 StageProgress("cameras", done, shot.frames, "looking for what moves")
             ),

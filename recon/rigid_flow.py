@@ -8,19 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
 from recon.frame_flow import (
     SIZE,
     Flow,
-    both_flows,
-    grey,
+    FrameFlows,
     in_order,
     pixel_grid,
     sample,
-    small_frame,
     small_size,
     textured,
 )
@@ -74,12 +71,17 @@ class StaticFlow:
 class _Scene:
     """Frames and cameras at the size at which flow runs."""
 
-    look: Callable[[int], np.ndarray]  # position -> [h, w] uint8
+    pictures: FrameFlows
+    numbers: np.ndarray  # [F]
     step: int  # pixels between the places looked at, [p, q] of them
     rays: np.ndarray  # [h, w, 3] float32, z = 1, of every pixel
     camera_from_world: np.ndarray  # [F, 4, 4]
     lens: Lens
     nearness: float  # 1 / median depth
+
+    def look(self, i: int) -> np.ndarray:
+        """[h, w] uint8 of the i-th placed frame."""
+        return self.pictures.look(self.numbers[i])
 
     def places(self, field: np.ndarray) -> np.ndarray:
         """[p, q, ...] values of [h, w, ...] at the places looked at."""
@@ -99,6 +101,7 @@ def static_flow(
     *,
     masks: MotionMasks | None = None,
     references: int = REFERENCES,
+    flows: FrameFlows | None = None,
 ) -> StaticFlow:
     """The static-flow test: what share of the flow follows from these cameras and a still scene.
 
@@ -108,11 +111,12 @@ def static_flow(
         points: Sparse points, for the scale of depth; any similarity of the world gives the same.
         masks: Where things move; not tested there.
         references: Frames tested at most.
+        flows: Flow between these frames that others look at too.
 
     Returns:
         Shares of 0 when there are fewer than three frames, or no flow to be trusted.
     """
-    scene = _scene_of(frames, numbers, world_from_camera, lens, points, TESTED_STEP)
+    scene = _scene_of(frames, flows, numbers, world_from_camera, lens, points, TESTED_STEP)
     gaps = _gaps(scene)
     chosen = sorted(set(np.linspace(0, len(numbers) - 1, references).round().astype(int).tolist()))
     chosen = [i for i in chosen if len(scene.partners(i, gaps)) >= 2]
@@ -122,10 +126,10 @@ def static_flow(
         if masks is not None:
             usable = usable & ~masks.of(int(numbers[i]), usable.shape[1], usable.shape[0])
         usable, good, turned, total = scene.places(usable), 0, 0, 0
-        flows = _flows_from(scene, i, gaps)
-        for j, (miss, still_miss) in _misses(scene, i, flows).items():
-            tested = usable & scene.places(flows[j].ok) & np.isfinite(miss)
-            length = np.linalg.norm(scene.places(flows[j].shift), axis=-1)
+        away = _flows_from(scene, i, gaps)
+        for j, (miss, still_miss) in _misses(scene, i, away).items():
+            tested = usable & scene.places(away[j].ok) & np.isfinite(miss)
+            length = np.linalg.norm(scene.places(away[j].shift), axis=-1)
             allowed = np.maximum(EXPLAINED * SIZE / 640, EXPLAINED_SLOPE * length)
             good += int((tested & (miss < allowed)).sum())
             turned += int((tested & (still_miss < allowed)).sum())
@@ -148,6 +152,7 @@ def rigid_masks(
     points: Points,
     *,
     first: MotionMasks | None = None,
+    flows: FrameFlows | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> MotionMasks:
     """Pass 2 of the motion masks: what flows otherwise than a still scene before the solved cameras.
@@ -157,9 +162,10 @@ def rigid_masks(
         lens: Of the frames on disk.
         first: Masks of pass 1. What they mark stays where nothing here speaks against it; they also
             stand for frames that were not placed.
+        flows: Flow between these frames that others look at too.
         on_progress: Called with the number of frames done.
     """
-    scene = _scene_of(frames, numbers, world_from_camera, lens, points, MASKED_STEP)
+    scene = _scene_of(frames, flows, numbers, world_from_camera, lens, points, MASKED_STEP)
     gaps, count = _gaps(scene), len(numbers)
     height, width = scene.rays.shape[:2]
     coarse = scene.places(scene.rays).shape[:2]
@@ -169,16 +175,16 @@ def rigid_masks(
     )
 
     def compare(i: int) -> tuple[np.ndarray, dict[tuple[int, int], np.ndarray]]:
-        flows, picture = _flows_from(scene, i, gaps), scene.look(i)
+        away, picture = _flows_from(scene, i, gaps), scene.look(i)
         sharp, errors = textured(picture), []
-        for j, (miss, _) in _misses(scene, i, flows).items():
-            known = scene.places(flows[j].ok & sharp) & np.isfinite(miss)
+        for j, (miss, _) in _misses(scene, i, away).items():
+            known = scene.places(away[j].ok & sharp) & np.isfinite(miss)
             sigma = 1.4826 * float(np.median(miss[known])) if known.any() else 0.0
             threshold = max(MOVED, SIGMAS * sigma)
-            ratio = miss / (threshold + SLOPE * np.linalg.norm(scene.places(flows[j].shift), axis=-1))
+            ratio = miss / (threshold + SLOPE * np.linalg.norm(scene.places(away[j].shift), axis=-1))
             ratio = np.where(known, np.minimum(ratio, 100), np.nan).astype(np.float32)
             errors.append(with_hysteresis(ratio)[rows][:, columns])
-        links = {(i, j): packed(flow) for j, flow in flows.items() if abs(i - j) == gaps[0]}
+        links = {(i, j): packed(flow) for j, flow in away.items() if abs(i - j) == gaps[0]}
         soft = likely(errors, picture)
         if first is not None and errors:
             before = first.of(int(numbers[i]), width, height)
@@ -205,7 +211,13 @@ def rigid_masks(
 
 
 def _scene_of(
-    frames: Frames, numbers: np.ndarray, world_from_camera: np.ndarray, lens: Lens, points: Points, step: int
+    frames: Frames,
+    flows: FrameFlows | None,
+    numbers: np.ndarray,  # [F]
+    world_from_camera: np.ndarray,  # [F, 4, 4]
+    lens: Lens,
+    points: Points,
+    step: int,
 ) -> _Scene:
     width, height = small_size(frames.width, frames.height)
     small = lens.scaled(width, height)
@@ -213,19 +225,20 @@ def _scene_of(
     rays = np.concatenate([small.undistort(at), np.ones((height, width, 1))], -1).astype(np.float32)
     depths = seen_depths(world_from_camera, numbers, points) if len(points) else np.ones(1)
     depths = depths[depths > 0]
-    look = lru_cache(48)(lambda i: grey(small_frame(frames, int(numbers[i]))))
     nearness = 1 / float(np.median(depths)) if len(depths) else 1.0
-    return _Scene(look, step, rays, np.linalg.inv(world_from_camera), small, nearness)
+    pictures = flows or FrameFlows(frames)
+    return _Scene(pictures, numbers, step, rays, np.linalg.inv(world_from_camera), small, nearness)
 
 
 def _gaps(scene: _Scene) -> tuple[int, ...]:
-    base = smaller_gap(scene.look, len(scene.camera_from_world))
+    base = smaller_gap(scene.pictures, scene.numbers)
     return tuple(gap for gap in (base, 2 * base) if gap < len(scene.camera_from_world)) or (1,)
 
 
 def _flows_from(scene: _Scene, i: int, gaps: tuple[int, ...]) -> dict[int, Flow]:
     """Flow from frame i to each partner."""
-    return {j: both_flows(scene.look(i), scene.look(j))[0] for j in scene.partners(i, gaps)}
+    at = scene.numbers
+    return {j: scene.pictures.between(at[i], at[j])[0] for j in scene.partners(i, gaps)}
 
 
 def _misses(scene: _Scene, i: int, flows: dict[int, Flow]) -> dict[int, tuple[np.ndarray, np.ndarray]]:

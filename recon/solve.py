@@ -6,7 +6,10 @@ COLMAP (Schönberger & Frahm 2016) through pycolmap, in a child process. What is
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from recon.attempts import Attempt
 from recon.errors import CameraSolveError
 from recon.events import Listener, StageProgress
 from recon.focal_sweep import (
+    WEIGHT,
     FocalSweep,
     Start,
     Trial,
@@ -38,6 +42,8 @@ IMAGE_SIZE = 640
 """Long side at which features are found: poses are as good as at 960, in under half the time."""
 FEATURES = 2500
 """Per frame. Clips of fine texture have twice as many, which doubles the time and adds nothing."""
+PROCESSES = min(4, os.cpu_count() or 1)
+"""That try focal lengths at the same time."""
 LONG_SHOT = 60
 """Frames from which bundle adjustment of everything is done after growing by 40 %, not by 10 %."""
 OVERLAP = 10
@@ -45,6 +51,8 @@ OVERLAP = 10
 EXHAUSTIVE_FRAMES = 16
 """Up to here all pairs cost no more than the sequential pairs of 29 frames."""
 
+LOOKS = 2 * WEIGHT
+"""Independent looks at the focal length that all frames of a shot are taken for."""
 MODELS_AT_MOST = 10
 """Starts from other image pairs when the first model stays small; the tenth has never been the best."""
 
@@ -151,6 +159,13 @@ def mapping_job(
     }
 
 
+def focal_belief(swept: FocalSweep, frames: Frames) -> dict[str, Any]:
+    """For a job of `mapping_job`: what the sweep says of the focal length, to be weighed against what
+    bundle adjustment of all frames says."""
+    pixels = swept.focal * max(frames.width, frames.height)
+    return {"belief": {"focal": pixels, "spread": swept.spread, "looks": LOOKS}}
+
+
 def run_model_job(job: dict[str, Any], frames: Frames, work: Path, on_event: Listener) -> Solved | None:
     """Run a "map" or "triangulate" job and read what it made; None when it made no model."""
     places = _places(work, ".solved")
@@ -207,13 +222,26 @@ def _tried(
     names = [frames.file_name(number) for number in few]
     long_side = max(frames.width, frames.height)
     limit = time_limit(len(few))
+    # The mapper writes its focal length into the database, so those that run together have one each.
+    copies = [work / f".sweep_{i}.db" for i in range(min(PROCESSES, len(tries)))]
     jobs = []
     for i, (focal, start) in enumerate(tries):
-        job = mapping_job(sweep_attempt(focal, start, names), frames, shot, database, seed, limit)
+        place = copies[i % len(copies)]
+        job = mapping_job(sweep_attempt(focal, start, names), frames, shot, place, seed, limit)
         jobs.append({**job, "names": names, **_places(work, f".sweep_{i}")})
     trials = []
     try:
-        run_job({"kind": "sweep", "jobs": jobs}, work, _progress(on_event))
+        for place in copies:
+            shutil.copyfile(database, place)
+        shares = [jobs[i :: len(copies)] for i in range(len(copies))]
+        with ThreadPoolExecutor(len(shares)) as pool:
+            told = [_progress(on_event), *(len(shares) - 1) * [lambda done, total, note: None]]
+            runs = [
+                pool.submit(run_job, {"kind": "sweep", "jobs": share}, work, tell)
+                for share, tell in zip(shares, told, strict=True)
+            ]
+            for run in runs:
+                run.result()
         for (focal, start), job in zip(tries, jobs, strict=True):
             solved = _load(job["result"], frames)
             if solved is None:
@@ -223,15 +251,17 @@ def _tried(
             error = found.reprojection_px * 640 / long_side
             trials.append(Trial(focal, error, found.explained, found.placed, found.parallax_deg, start))
     finally:
-        for job in jobs:
-            remove(Path(job["result"]))
-            remove(Path(job["scratch"]))
+        for leftover in (*work.glob(".sweep_*.db*"), *(Path(job[name]) for job in jobs for name in PLACES)):
+            remove(leftover)
     return trials
+
+
+PLACES = ("result", "scratch")
 
 
 def _places(work: Path, name: str) -> dict[str, str]:
     """Where a job of the mapper leaves its result and its own files."""
-    return {"result": str(work / f"{name}.npz"), "scratch": str(work / f"{name}_models")}
+    return dict(zip(PLACES, (str(work / f"{name}.npz"), str(work / f"{name}_models")), strict=True))
 
 
 def judged(solved: Solved, frames: int) -> Judgement:

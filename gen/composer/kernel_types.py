@@ -18,6 +18,7 @@ class SceneArrays(NamedTuple):
     """Primitives as arrays, in bounding-volume order. Primitive 0 is the ground plane z = 0."""
 
     kind: np.ndarray  # [P] int64
+    identity: np.ndarray  # [P] int64: 0 for the ground, n for the n-th part; textures follow it, not the tree
     object_from_world: np.ndarray  # [P, 3, 4]
     half_size: np.ndarray  # [P, 3] metres per object unit
     taper: np.ndarray  # [P, 2]

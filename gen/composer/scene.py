@@ -124,6 +124,7 @@ def to_arrays(ground: Material, parts: Sequence[Primitive]) -> SceneArrays:
     ordered = [plane, *(parts[i] for i in order)]
     return SceneArrays(
         kind=np.array([p.kind for p in ordered], np.int64),
+        identity=np.array([0, *(1 + i for i in order)], np.int64),
         object_from_world=np.array([_object_from_world(p) for p in ordered]),
         half_size=np.array([p.half_size for p in ordered], np.float64),
         taper=np.array([p.taper for p in ordered], np.float64),

@@ -143,7 +143,8 @@ def surface_color(scene, i, x, y, z, nx, ny, nz, footprint, out):
     colors, args, pattern = scene.colors[i], scene.pattern_args[i], scene.pattern[i]
     frequency, contrast = args[0], args[3]
     # Neighbouring objects of one kind should not wear the same texture.
-    sx, sy, sz = x + 3.7 * (i % 101), y + 1.9 * (i % 89), z
+    part = scene.identity[i]
+    sx, sy, sz = x + 3.7 * (part % 101), y + 1.9 * (part % 89), z
 
     # Surface coordinates: height v, and u along the wall.
     if scene.kind[i] == FRUSTUM and abs(nz) < 0.9:
@@ -161,7 +162,7 @@ def surface_color(scene, i, x, y, z, nx, ny, nz, footprint, out):
         blur = footprint * frequency + 1e-6
         column_blur = blur / args[1]
         second = max(_gap(row, args[2], blur), _gap(column, args[2] / args[1], column_blur))
-        brick = _hash(math.floor(column), int(row_index), i % 7)
+        brick = _hash(math.floor(column), int(row_index), part % 7)
         visible = _visible(frequency / args[1], footprint)
         accent = visible * brick
         grain = _fractal(sx, sy, sz, 2.3 * frequency, 2, footprint)

@@ -36,7 +36,7 @@ from recon.types import Cameras
 
 ROTATION, ATE, FOCAL, PLACED = 0.5, 5.0, 25.0, 0.9
 WRONG_ROTATION, WRONG_ATE = 2.0, 5.0
-DEFAULTS_SECONDS = 300.0
+DEFAULTS_SECONDS = 120.0
 """After this long pycolmap's defaults are stopped."""
 
 
