@@ -1,4 +1,4 @@
-"""Reads the training cameras of a scene's chunks (nerfstudio-style `transforms.json`)."""
+"""Reads the training cameras of a scene: its chunks' `transforms.json`, and what training made of them."""
 
 from __future__ import annotations
 
@@ -57,6 +57,30 @@ def cameras_of_chunk(
     dropped = len(data["frames"]) - len(cameras)
     note = f"{dropped} cameras of {folder}/transforms.json could not be read." if dropped else ""
     return sorted(cameras, key=lambda camera: camera["frame"]), note
+
+
+def refined_cameras(path: Path) -> dict[int, dict[str, Any]]:
+    """By frame what training made of its pose and lens (`refined_cameras.json`), in the page's terms.
+
+    Empty when there is no such file; frames that cannot be read are left out.
+    """
+    data = read_json(path)
+    found: dict[int, dict[str, Any]] = {}
+    for row in data["frames"] if isinstance(data, dict) and isinstance(data.get("frames"), list) else []:
+        try:
+            pose = [float(value) for line in row["world_from_camera"] for value in line]
+            K = [float(value) for line in row["K"] for value in line]
+            number = int(row["number"])
+        except (KeyError, TypeError, ValueError):
+            continue
+        if (
+            len(pose) == 16
+            and len(K) == 9
+            and all(math.isfinite(v) for v in (*pose, *K))
+            and min(K[0], K[4]) > 0
+        ):
+            found[number] = {"world_from_camera": pose, "fx": K[0], "fy": K[4], "cx": K[2], "cy": K[5]}
+    return found
 
 
 def _number_in(file_path: str) -> int | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from viewer import ply
-from viewer.cameras import cameras_of_chunk, read_json
+from viewer.cameras import cameras_of_chunk, read_json, refined_cameras
 from viewer.errors import ViewerError
 
 if TYPE_CHECKING:
@@ -99,6 +99,13 @@ class Source:
             splats.append(
                 self._splat(f"{folder}/splat.ply", f"chunk-{chunk.name}", f"Chunk {chunk.index}", **more)
             )
+        for shot in shots:
+            # The splats were fitted to these poses, not to those of the chunk folders.
+            for frame, camera in refined_cameras(
+                self.root / f"shots/{shot:03d}/refined_cameras.json"
+            ).items():
+                if (shot, frame) in cameras:
+                    cameras[shot, frame] |= camera
         views = {view.get("frame"): view for view in _list_of_dicts(metrics.get("views"))}
         for camera in cameras.values():
             image = camera.pop("image")

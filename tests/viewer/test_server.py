@@ -205,6 +205,26 @@ def test_broken_side_files_do_not_matter(tmp_path: Path, scene: Path) -> None:
     assert len(found["notes"]) == 2
 
 
+def test_cameras_stand_where_training_left_them(tmp_path: Path, scene: Path) -> None:
+    copy = shutil.copytree(scene, tmp_path / "copy")
+    moved = camera_poses()[2]
+    moved[:3, 3] += 0.25
+    K = [[FOCAL + 3, 0, 1.0], [0, FOCAL + 4, 2.0], [0, 0, 1]]
+    rows = [
+        {"number": 2, "world_from_camera": moved.tolist(), "K": K},
+        {"number": 3, "world_from_camera": "?", "K": K},
+        {"number": 99, "world_from_camera": moved.tolist(), "K": K},
+    ]
+    (copy / "shots/000").mkdir(parents=True)
+    (copy / "shots/000/refined_cameras.json").write_text(json.dumps({"frames": rows}))
+    with viewer.serve(copy) as url:
+        cameras = manifest(url)["cameras"]
+    assert len(cameras) == FRAMES
+    np.testing.assert_allclose(np.reshape(cameras[2]["world_from_camera"], (4, 4)), moved)
+    assert [cameras[2][name] for name in ("fx", "fy", "cx", "cy")] == [FOCAL + 3, FOCAL + 4, 1.0, 2.0]
+    np.testing.assert_allclose(np.reshape(cameras[3]["world_from_camera"], (4, 4)), camera_poses()[3])
+
+
 def test_frames_numbered_within_the_chunk_are_understood(tmp_path: Path, scene: Path) -> None:
     copy = shutil.copytree(scene, tmp_path / "copy")
     path = copy / "chunks/001/transforms.json"
