@@ -14,23 +14,20 @@ from recon.camera_files import (
     load_solution,
     read_solution,
     save_solution,
-    seen_by,
     solution_path,
-    write_point_cloud,
-    write_transforms,
 )
-from recon.colmap_files import write_colmap
+from recon.chunk_folders import write_chunks
 from recon.errors import CameraSolveError, FormatError
-from recon.events import Listener, Notice, StageFinished, StageProgress, StageStarted, ignore
+from recon.events import Listener, Notice, StageFinished, StageStarted, ignore
 from recon.frame_flow import FrameFlows
 from recon.judge import MIN_FRAMES
 from recon.known_cameras import FORMATS, solve_with, use_known
 from recon.ladder import Unsolved
 from recon.moving import find_motion, solve_around_motion, store_masks, training_masks
-from recon.scene import SceneFolder, hash_of, hash_of_file, link_or_copy, remove, replacing, write_json
+from recon.scene import SceneFolder, hash_of, hash_of_file, remove, write_json
 from recon.solve import STAGE, Solution, check_files
-from recon.types import Cameras, Chunk, Frames, Points, Shot
-from recon.undistort import Lens, undistort_images, undistort_points
+from recon.types import Cameras, Frames, Points, Shot
+from recon.undistort import undistort_points
 from recon.world import find_world, into_world
 
 __all__ = ["load_solution", "place_cameras"]
@@ -121,12 +118,13 @@ def place_cameras(
             on_event(Notice(f"{where} is left out: {shot.row['reason']}", warning=True))
         elif shot.row["verdict"] != "good":
             on_event(Notice(f"cameras are {shot.row['verdict']}: {shot.row['reason']}", warning=True))
-    _write_chunks(scene, frames, {shot.shot.index: shot for shot in done}, on_event)
+    results = {shot.shot.index: shot.result for shot in good if shot.result is not None}
+    write_chunks(scene, frames, results, on_event)
     seconds = time.monotonic() - began
     scene.info["world"] = {str(shot.shot.index): shot.row["world"] for shot in good}
     scene.mark_done(STAGE, key, seconds)
     on_event(StageFinished(STAGE, seconds, _in_words(good, len(done))))
-    return {shot.shot.index: shot.result for shot in good if shot.result is not None}
+    return results
 
 
 def hash_of_known(path: Path) -> str:
@@ -263,63 +261,6 @@ def _finish(solution: Solution) -> tuple[Cameras, Points]:
         judgement.reason,
     )
     return cameras, points
-
-
-def _write_chunks(scene: SceneFolder, frames: Frames, shots: dict[int, _Shot], on_event: Listener) -> None:
-    """images, sparse/0, transforms.json and sparse_pc.ply of every chunk."""
-    chunks = scene.chunks()
-    written: dict[int, Path] = {}
-    total, before = sum(chunk.frames for chunk in chunks), 0
-
-    def tell(done: int) -> None:
-        on_event(StageProgress(STAGE, before + done, total, "writing chunks"))
-
-    for chunk in chunks:
-        result = shots[chunk.shot].result
-        folder = scene.chunk_folder(chunk)
-        folder.mkdir(parents=True, exist_ok=True)
-        with replacing(folder / "images") as part:
-            part.mkdir()
-            _fill_images(part, chunk, frames, result[0] if result else None, written, tell)
-        written |= {number: folder / "images" / frames.file_name(number) for number in chunk.numbers}
-        before += chunk.frames
-        cameras = result[0].of(chunk.numbers) if result else None
-        if result is None or cameras is None or not len(cameras):
-            for stale in ("sparse", "transforms.json", "sparse_pc.ply"):
-                remove(folder / stale)
-            continue
-        points = _inside(seen_by(result[1], cameras.numbers), cameras)
-        write_colmap(folder / "sparse" / "0", cameras, points)
-        write_point_cloud(folder / "sparse_pc.ply", points)
-        write_transforms(folder / "transforms.json", cameras)
-
-
-def _fill_images(
-    part: Path, chunk: Chunk, frames: Frames, cameras: Cameras | None, written: dict[int, Path], tell: Any
-) -> None:
-    """The chunk's images: links to what an earlier chunk has, undistorted, or links to the frames."""
-    fresh: list[tuple[Path, Path]] = []
-    for number in chunk.numbers:
-        target = part / frames.file_name(number)
-        if number in written:
-            link_or_copy(written[number], target)
-        elif cameras is None or cameras.lens_K is None:
-            link_or_copy(frames.path(number), target)
-        else:
-            fresh.append((frames.path(number), target))
-    if fresh:
-        assert cameras is not None
-        assert cameras.lens_K is not None
-        lens = Lens(cameras.width, cameras.height, cameras.lens_K, cameras.distortion)
-        undistort_images(fresh, lens, Lens(cameras.width, cameras.height, cameras.K[0]), tell)
-
-
-def _inside(points: Points, cameras: Cameras) -> Points:
-    """Without observations that undistortion moved out of the image."""
-    limit = np.array([cameras.width, cameras.height])
-    own = [track[((track[:, 1:] >= 0) & (track[:, 1:] <= limit)).all(axis=1)] for track in points.tracks]
-    kept = [i for i, track in enumerate(own) if len(track)]
-    return Points(points.xyz[kept], points.rgb[kept], points.error[kept], tuple(own[i] for i in kept))
 
 
 def _all_failed(shots: list[_Shot]) -> str:

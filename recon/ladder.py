@@ -13,18 +13,17 @@ from recon.attempts import Attempt, attempts_for
 from recon.errors import CameraSolveError
 from recon.events import Listener, Notice
 from recon.focal_sweep import FocalSweep
+from recon.focal_trials import focal_belief, sweep_focal
 from recon.judge import ADVICE_MOVE, ENOUGH_PLACED, MIN_FRAMES, Judgement
 from recon.probe import Probe, probe
 from recon.solve import (
     Solution,
     Solved,
     find_features,
-    focal_belief,
     judged,
     mapping_job,
     read_matches,
     run_model_job,
-    sweep_focal,
     time_limit,
 )
 from recon.turning import Turned, dome, fit_turning
@@ -81,7 +80,7 @@ def solve_cameras(
     if look.kind == "still":
         return _still(frames, shot, look, evidence)
     database = find_features(frames, shot, work, seed=seed, masks=masks, on_event=on_event)
-    matches = read_matches(frames, shot, database, work, on_event)
+    matches = read_matches(database)
     turned = fit_turning(matches, frames.width, frames.height)
     if turned is not None:
         evidence["turning"] = {"explained": round(turned.explained, 3), "gap": turned.gap}

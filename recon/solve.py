@@ -6,10 +6,7 @@ COLMAP (Schönberger & Frahm 2016) through pycolmap, in a child process. What is
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,17 +16,6 @@ import numpy as np
 from recon.attempts import Attempt
 from recon.errors import CameraSolveError
 from recon.events import Listener, StageProgress
-from recon.focal_sweep import (
-    WEIGHT,
-    FocalSweep,
-    Start,
-    Trial,
-    few_frames,
-    finer,
-    first_tries,
-    summed_up,
-    sweep_attempt,
-)
 from recon.judge import Judgement, judge
 from recon.matches import Matches
 from recon.scene import remove
@@ -42,8 +28,6 @@ IMAGE_SIZE = 640
 """Long side at which features are found: poses are as good as at 960, in under half the time."""
 FEATURES = 2500
 """Per frame. Clips of fine texture have twice as many, which doubles the time and adds nothing."""
-PROCESSES = min(4, os.cpu_count() or 1)
-"""That try focal lengths at the same time."""
 LONG_SHOT = 60
 """Frames from which bundle adjustment of everything is done after growing by 40 %, not by 10 %."""
 OVERLAP = 10
@@ -51,8 +35,6 @@ OVERLAP = 10
 EXHAUSTIVE_FRAMES = 16
 """Up to here all pairs cost no more than the sequential pairs of 29 frames."""
 
-LOOKS = 2 * WEIGHT
-"""Independent looks at the focal length that all frames of a shot are taken for."""
 MODELS_AT_MOST = 10
 """Starts from other image pairs when the first model stays small; the tenth has never been the best."""
 
@@ -120,8 +102,9 @@ def find_features(
         "masks": str(masks.resolve()) if masks else "",
         "exhaustive": shot.frames <= EXHAUSTIVE_FRAMES,
         "overlap": OVERLAP,
+        "matches": str(_matches_path(database)),
     }
-    run_job(job, work, _progress(on_event))
+    run_job(job, work, progress(on_event))
     return database
 
 
@@ -159,107 +142,34 @@ def mapping_job(
     }
 
 
-def focal_belief(swept: FocalSweep, frames: Frames) -> dict[str, Any]:
-    """For a job of `mapping_job`: what the sweep says of the focal length, to be weighed against what
-    bundle adjustment of all frames says."""
-    pixels = swept.focal * max(frames.width, frames.height)
-    return {"belief": {"focal": pixels, "spread": swept.spread, "looks": LOOKS}}
-
-
 def run_model_job(job: dict[str, Any], frames: Frames, work: Path, on_event: Listener) -> Solved | None:
     """Run a "map" or "triangulate" job and read what it made; None when it made no model."""
-    places = _places(work, ".solved")
+    where = places(work, ".solved")
     try:
-        remove(Path(places["result"]))
-        run_job({**job, **places}, work, _progress(on_event))
-        return _load(places["result"], frames)
+        remove(Path(where["result"]))
+        run_job({**job, **where}, work, progress(on_event))
+        return load_solved(where["result"], frames)
     finally:
-        for place in places.values():
+        for place in where.values():
             remove(Path(place))
 
 
-def read_matches(frames: Frames, shot: Shot, database: Path, work: Path, on_event: Listener) -> Matches:
-    """The verified matches that `find_features` left."""
-    result = work / ".matches.npz"
-    try:
-        job = {**job_for("matches", frames, shot, database, 0), "result": str(result)}
-        run_job(job, work, _progress(on_event))
-        with np.load(result, allow_pickle=False) as arrays:
-            cuts = np.cumsum(arrays["lengths"])[:-1]
-            first, second = (tuple(np.split(arrays[name], cuts)) for name in ("first", "second"))
-            return Matches(arrays["pairs"], *((first, second) if len(arrays["pairs"]) else ((), ())))
-    finally:
-        remove(result)
+def read_matches(database: Path) -> Matches:
+    """The verified matches that `find_features` left beside its database."""
+    with np.load(_matches_path(database), allow_pickle=False) as arrays:
+        cuts = np.cumsum(arrays["lengths"])[:-1]
+        first, second = (tuple(np.split(arrays[name], cuts)) for name in ("first", "second"))
+        return Matches(arrays["pairs"], *((first, second) if len(arrays["pairs"]) else ((), ())))
 
 
-def sweep_focal(
-    frames: Frames, shot: Shot, matches: Matches, database: Path, work: Path, *, seed: int, on_event: Listener
-) -> FocalSweep | None:
-    """Which focal length do a few frames agree with? None when the clip has the parallax to solve for it."""
-    few = few_frames(shot)
-    trials: list[Trial] = []
-    tries = first_tries(matches, few)
-    found = None
-    while tries:
-        trials += _tried(tries, frames, shot, few, database, work, seed, on_event)
-        found = summed_up(trials, len(few))
-        if found is None:
-            return None
-        tries = finer(trials, found.start)
-    return found
-
-
-def _tried(
-    tries: list[tuple[float, Start]],
-    frames: Frames,
-    shot: Shot,
-    few: list[int],
-    database: Path,
-    work: Path,
-    seed: int,
-    on_event: Listener,
-) -> list[Trial]:
-    names = [frames.file_name(number) for number in few]
-    long_side = max(frames.width, frames.height)
-    limit = time_limit(len(few))
-    # The mapper writes its focal length into the database, so those that run together have one each.
-    copies = [work / f".sweep_{i}.db" for i in range(min(PROCESSES, len(tries)))]
-    jobs = []
-    for i, (focal, start) in enumerate(tries):
-        place = copies[i % len(copies)]
-        job = mapping_job(sweep_attempt(focal, start, names), frames, shot, place, seed, limit)
-        jobs.append({**job, "names": names, **_places(work, f".sweep_{i}")})
-    trials = []
-    try:
-        for place in copies:
-            shutil.copyfile(database, place)
-        shares = [jobs[i :: len(copies)] for i in range(len(copies))]
-        with ThreadPoolExecutor(len(shares)) as pool:
-            told = [_progress(on_event), *(len(shares) - 1) * [lambda done, total, note: None]]
-            runs = [
-                pool.submit(run_job, {"kind": "sweep", "jobs": share}, work, tell)
-                for share, tell in zip(shares, told, strict=True)
-            ]
-            for run in runs:
-                run.result()
-        for (focal, start), job in zip(tries, jobs, strict=True):
-            solved = _load(job["result"], frames)
-            if solved is None:
-                trials.append(Trial(focal, 0.0, 0.0, 0, 0.0, start))
-                continue
-            found = judged(solved, len(few))
-            error = found.reprojection_px * 640 / long_side
-            trials.append(Trial(focal, error, found.explained, found.placed, found.parallax_deg, start))
-    finally:
-        for leftover in (*work.glob(".sweep_*.db*"), *(Path(job[name]) for job in jobs for name in PLACES)):
-            remove(leftover)
-    return trials
+def _matches_path(database: Path) -> Path:
+    return database.with_name(f"{database.name}.matches.npz")
 
 
 PLACES = ("result", "scratch")
 
 
-def _places(work: Path, name: str) -> dict[str, str]:
+def places(work: Path, name: str) -> dict[str, str]:
     """Where a job of the mapper leaves its result and its own files."""
     return dict(zip(PLACES, (str(work / f"{name}.npz"), str(work / f"{name}_models")), strict=True))
 
@@ -304,11 +214,12 @@ def _params(frames: Frames, focal: float) -> list[float]:
     return [focal, frames.width / 2, frames.height / 2, 0.0]
 
 
-def _progress(on_event: Listener) -> Callable[[int, int | None, str], None]:
+def progress(on_event: Listener) -> Callable[[int, int | None, str], None]:
+    """What a job of the child tells, told to the stage's listener."""
     return lambda done, total, note: on_event(StageProgress(STAGE, done, total, note))
 
 
-def _load(result: str, frames: Frames) -> Solved | None:
+def load_solved(result: str, frames: Frames) -> Solved | None:
     """What a job of the mapper left; None when it made no model."""
     with np.load(result, allow_pickle=False) as arrays:
         return _read(arrays, frames)

@@ -11,7 +11,6 @@ and matching and mapping have one thread each (docs/decisions.md).
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
 import threading
@@ -19,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from recon.adjustment import adjustment, weigh_focal
 
 BATCH = 8
 """Images per extraction call: small enough for a moving progress bar."""
@@ -102,6 +103,7 @@ def _features(job: dict[str, Any], tell: Any) -> None:
             ),
             verification_options=verification,
         )
+    _write_matches(job)
 
 
 def _options(job: dict[str, Any]) -> Any:
@@ -171,48 +173,8 @@ def _map(job: dict[str, Any], tell: Any) -> None:
     ranked = sorted(models.values(), key=lambda model: (-model.num_reg_images(), -model.num_points3D()))
     if ranked and "belief" in job:
         tell(total, total, "refining the focal length")
-        _weigh_focal(ranked[0], **job["belief"])
+        weigh_focal(ranked[0], **job["belief"])
     _save(job, ranked[0] if ranked else None, [model.num_reg_images() for model in ranked])
-
-
-def _weigh_focal(model: Any, focal: float, spread: float, looks: float) -> None:
-    """Let bundle adjustment choose the focal length (px), pull its choice towards what was known before,
-    and adjust the rest to that.
-
-    Both are normal in the logarithm: the one with standard deviation `spread`, the other with the curvature
-    of the logarithm of the cost, where the residuals count for `looks` independent ones.
-    """
-    camera = next(iter(model.cameras.values()))
-    start = camera.focal_length
-    _adjust(model, focal_free=False)
-    before, after = _adjust(model, focal_free=True)
-    step = math.log(camera.focal_length / start)
-    gain = looks * math.log(before / after) if after > 0 else 0.0
-    if step and gain > 0:
-        weight = gain / step**2
-        prior = math.log(focal / start) / spread**2
-        step = (prior + weight * step) / (1 / spread**2 + weight)
-    else:
-        step = math.log(focal / start)
-    camera.focal_length = start * math.exp(step)
-    _adjust(model, focal_free=False)
-
-
-def _adjust(model: Any, *, focal_free: bool) -> tuple[float, float]:
-    """Bundle adjustment of all poses and points; the robust cost before and after."""
-    import pycolmap
-
-    options = _adjustment()
-    options.refine_focal_length = focal_free
-    options.ceres.loss_function_type = pycolmap.LossFunctionType.CAUCHY
-    options.ceres.loss_function_scale = 0.5
-    options.ceres.solver_options.function_tolerance = 1e-5
-    config = pycolmap.BundleAdjustmentConfig()
-    for image in model.reg_image_ids():
-        config.add_image(image)
-    config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
-    solved: Any = pycolmap.create_default_ceres_bundle_adjuster(options, config, model).solve()
-    return solved.ceres_summary.initial_cost, solved.ceres_summary.final_cost
 
 
 def _sweep(job: dict[str, Any], tell: Any) -> None:
@@ -222,11 +184,10 @@ def _sweep(job: dict[str, Any], tell: Any) -> None:
         _map(one, lambda done, total, note: None)
 
 
-def _matches(job: dict[str, Any], tell: Any) -> None:
+def _write_matches(job: dict[str, Any]) -> None:
     """The verified matches of every pair of frames."""
     import pycolmap
 
-    tell(0, None, "reading matches")
     pairs: list[tuple[int, int]] = []
     first: list[np.ndarray] = []
     second: list[np.ndarray] = []
@@ -240,7 +201,7 @@ def _matches(job: dict[str, Any], tell: Any) -> None:
                     pairs.append((int(Path(a.name).stem), int(Path(b.name).stem)))
                     first.append(keypoints[a.image_id][found[:, 0]])
                     second.append(keypoints[b.image_id][found[:, 1]])
-    with Path(job["result"]).open("wb") as file:
+    with Path(job["matches"]).open("wb") as file:
         np.savez(
             file,
             pairs=np.array(pairs, np.int64).reshape(-1, 2),
@@ -273,22 +234,11 @@ def _triangulate(job: dict[str, Any], tell: Any) -> None:
     model = pycolmap.triangulate_points(model, *place, clear_points=True, options=_options(job))
     for round_, changes in enumerate(job.get("refine", [])):
         tell(round_, len(job["refine"]), "refining cameras")
-        pycolmap.bundle_adjustment(model, _adjustment())
+        pycolmap.bundle_adjustment(model, adjustment())
         options = _options({**job, "options": changes})
         model = pycolmap.triangulate_points(model, *place, clear_points=True, options=options)
     model.extract_colors_for_all_images(job["folder"])
     _save(job, model, [model.num_reg_images()])
-
-
-def _adjustment() -> Any:
-    """Poses and focal length move; what does not fit yet pulls less than its square."""
-    import pycolmap
-
-    options = pycolmap.BundleAdjustmentOptions(refine_extra_params=False, print_summary=False)
-    options.ceres.loss_function_type = pycolmap.LossFunctionType.SOFT_L1
-    options.ceres.solver_options.num_threads = 1
-    options.ceres.solver_options.max_num_iterations = 50
-    return options
 
 
 def _save(job: dict[str, Any], model: Any, sizes: list[int]) -> None:
@@ -341,7 +291,6 @@ def _matched(database_path: str, images: set[int]) -> int:
 
 JOBS = {
     "features": _features,
-    "matches": _matches,
     "map": _map,
     "sweep": _sweep,
     "triangulate": _triangulate,

@@ -12,9 +12,10 @@ from recon.attempts import attempts_for
 from recon.cameras import place_cameras
 from recon.events import ignore
 from recon.focal_sweep import SPREAD, WEIGHT, Trial, belief, few_frames, summed_up
+from recon.focal_trials import sweep_focal
 from recon.matches import Matches
 from recon.scene import SceneFolder
-from recon.solve import find_features, mapping_job, run_model_job, sweep_focal
+from recon.solve import find_features, mapping_job, run_model_job
 from recon.truth import pose_error, read_truth
 from recon.turning import fit_turning
 from recon.types import Shot
@@ -148,7 +149,7 @@ def test_trials_side_by_side_are_those_one_after_another(
     nothing = Matches(np.zeros((0, 2), np.int64), (), ())
     found = []
     for processes in (1, 3):
-        monkeypatch.setattr("recon.solve.PROCESSES", processes)
+        monkeypatch.setattr("recon.focal_trials.PROCESSES", processes)
         found.append(sweep_focal(frames, shot, nothing, database, tmp_path, seed=0, on_event=ignore))
     assert found[0] is not None
     assert found[0] == found[1]

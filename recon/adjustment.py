@@ -1,0 +1,57 @@
+"""Bundle adjustment in the solver's child process; importing this loads nothing."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+
+def weigh_focal(model: Any, focal: float, spread: float, looks: float) -> None:
+    """Let bundle adjustment choose the focal length (px), pull its choice towards what was known before,
+    and adjust the rest to that.
+
+    Both are normal in the logarithm: the one with standard deviation `spread`, the other with the curvature
+    of the logarithm of the cost, where the residuals count for `looks` independent ones.
+    """
+    camera = next(iter(model.cameras.values()))
+    start = camera.focal_length
+    _adjust(model, focal_free=False)
+    before, after = _adjust(model, focal_free=True)
+    step = math.log(camera.focal_length / start)
+    gain = looks * math.log(before / after) if after > 0 else 0.0
+    if step and gain > 0:
+        weight = gain / step**2
+        prior = math.log(focal / start) / spread**2
+        step = (prior + weight * step) / (1 / spread**2 + weight)
+    else:
+        step = math.log(focal / start)
+    camera.focal_length = start * math.exp(step)
+    _adjust(model, focal_free=False)
+
+
+def _adjust(model: Any, *, focal_free: bool) -> tuple[float, float]:
+    """Bundle adjustment of all poses and points; the robust cost before and after."""
+    import pycolmap
+
+    options = adjustment()
+    options.refine_focal_length = focal_free
+    options.ceres.loss_function_type = pycolmap.LossFunctionType.CAUCHY
+    options.ceres.loss_function_scale = 0.5
+    options.ceres.solver_options.function_tolerance = 1e-5
+    config = pycolmap.BundleAdjustmentConfig()
+    for image in model.reg_image_ids():
+        config.add_image(image)
+    config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
+    solved: Any = pycolmap.create_default_ceres_bundle_adjuster(options, config, model).solve()
+    return solved.ceres_summary.initial_cost, solved.ceres_summary.final_cost
+
+
+def adjustment() -> Any:
+    """Poses and focal length move; what does not fit yet pulls less than its square."""
+    import pycolmap
+
+    options = pycolmap.BundleAdjustmentOptions(refine_extra_params=False, print_summary=False)
+    options.ceres.loss_function_type = pycolmap.LossFunctionType.SOFT_L1
+    options.ceres.solver_options.num_threads = 1
+    options.ceres.solver_options.max_num_iterations = 50
+    return options

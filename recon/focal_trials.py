@@ -1,0 +1,103 @@
+"""Runs of the mapper with one locked focal length after another, for `recon.focal_sweep`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from recon.attempts import Start
+from recon.events import Listener
+from recon.focal_sweep import (
+    WEIGHT,
+    FocalSweep,
+    Trial,
+    few_frames,
+    finer,
+    first_tries,
+    summed_up,
+    sweep_attempt,
+)
+from recon.matches import Matches
+from recon.scene import remove
+from recon.solve import PLACES, judged, load_solved, mapping_job, places, progress, time_limit
+from recon.solver_process import run_job
+from recon.types import Frames, Shot
+
+PROCESSES = min(4, os.cpu_count() or 1)
+"""That try focal lengths at the same time."""
+LOOKS = 2 * WEIGHT
+"""Independent looks at the focal length that all frames of a shot are taken for."""
+
+
+def sweep_focal(
+    frames: Frames, shot: Shot, matches: Matches, database: Path, work: Path, *, seed: int, on_event: Listener
+) -> FocalSweep | None:
+    """Which focal length do a few frames agree with? None when the clip has the parallax to solve for it."""
+    few = few_frames(shot)
+    trials: list[Trial] = []
+    tries = first_tries(matches, few)
+    found = None
+    while tries:
+        trials += _tried(tries, frames, shot, few, database, work, seed, on_event)
+        found = summed_up(trials, len(few))
+        if found is None:
+            return None
+        tries = finer(trials, found.start)
+    return found
+
+
+def _tried(
+    tries: list[tuple[float, Start]],
+    frames: Frames,
+    shot: Shot,
+    few: list[int],
+    database: Path,
+    work: Path,
+    seed: int,
+    on_event: Listener,
+) -> list[Trial]:
+    names = [frames.file_name(number) for number in few]
+    long_side = max(frames.width, frames.height)
+    limit = time_limit(len(few))
+    # The mapper writes its focal length into the database, so those that run together have one each.
+    copies = [work / f".sweep_{i}.db" for i in range(min(PROCESSES, len(tries)))]
+    jobs = []
+    for i, (focal, start) in enumerate(tries):
+        place = copies[i % len(copies)]
+        job = mapping_job(sweep_attempt(focal, start, names), frames, shot, place, seed, limit)
+        jobs.append({**job, "names": names, **places(work, f".sweep_{i}")})
+    trials = []
+    try:
+        for place in copies:
+            shutil.copyfile(database, place)
+        shares = [jobs[i :: len(copies)] for i in range(len(copies))]
+        with ThreadPoolExecutor(len(shares)) as pool:
+            told = [progress(on_event), *(len(shares) - 1) * [lambda done, total, note: None]]
+            runs = [
+                pool.submit(run_job, {"kind": "sweep", "jobs": share}, work, tell)
+                for share, tell in zip(shares, told, strict=True)
+            ]
+            for run in runs:
+                run.result()
+        for (focal, start), job in zip(tries, jobs, strict=True):
+            solved = load_solved(job["result"], frames)
+            if solved is None:
+                trials.append(Trial(focal, 0.0, 0.0, 0, 0.0, start))
+                continue
+            found = judged(solved, len(few))
+            error = found.reprojection_px * 640 / long_side
+            trials.append(Trial(focal, error, found.explained, found.placed, found.parallax_deg, start))
+    finally:
+        for leftover in (*work.glob(".sweep_*.db*"), *(Path(job[name]) for job in jobs for name in PLACES)):
+            remove(leftover)
+    return trials
+
+
+def focal_belief(swept: FocalSweep, frames: Frames) -> dict[str, Any]:
+    """For a job of `mapping_job`: what the sweep says of the focal length, to be weighed against what
+    bundle adjustment of all frames says."""
+    pixels = swept.focal * max(frames.width, frames.height)
+    return {"belief": {"focal": pixels, "spread": swept.spread, "looks": LOOKS}}
