@@ -1,9 +1,14 @@
-"""Bundle adjustment in the solver's child process; importing this loads nothing."""
+"""Bundle adjustment in the solver's child process; importing this does not load pycolmap."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
+
+from recon.attempts import MIN_ANGLE
+
+MAX_ERROR = 4.0
+"""Pixels, as the mapper's own."""
 
 
 def weigh_focal(model: Any, focal: float, spread: float, looks: float) -> None:
@@ -13,6 +18,8 @@ def weigh_focal(model: Any, focal: float, spread: float, looks: float) -> None:
     Both are normal in the logarithm: the one with standard deviation `spread`, the other with the curvature
     of the logarithm of the cost, where the residuals count for `looks` independent ones.
     """
+    import pycolmap
+
     camera = next(iter(model.cameras.values()))
     start = camera.focal_length
     _adjust(model, focal_free=False)
@@ -27,6 +34,8 @@ def weigh_focal(model: Any, focal: float, spread: float, looks: float) -> None:
         step = math.log(focal / start)
     camera.focal_length = start * math.exp(step)
     _adjust(model, focal_free=False)
+    # Points that another focal length put behind a camera, or out of reach.
+    pycolmap.ObservationManager(model).filter_all_points3D(MAX_ERROR, MIN_ANGLE)
 
 
 def _adjust(model: Any, *, focal_free: bool) -> tuple[float, float]:
