@@ -35,6 +35,8 @@ MAX_ROUGHNESS = 3.5
 """Above, the trials ended in different solutions."""
 SHARPEST = 0.04
 """Spread of the logarithm at least: a trial that keeps other points makes scores jump."""
+DOUBT = 2.0
+"""Where nothing clear comes out, differences between trials are as much noise as news."""
 SURE = 4.0
 """A focal length is determined when one that is SURE_STEP away on either side has a score worse by this."""
 SURE_STEP = 1.35
@@ -95,7 +97,12 @@ class FocalSweep:
 
 def score_of(squared_error: float, focal: float) -> float:
     """Less is better: the logarithm of a mean squared error, and the prior of focal lengths."""
-    return WEIGHT * math.log(squared_error) + (math.log(focal / USUAL) / SPREAD) ** 2
+    return WEIGHT * math.log(squared_error) + prior_of(focal)
+
+
+def prior_of(focal: float) -> float:
+    """What is known of focal lengths (times the long side) before any clip; in units of a score."""
+    return (math.log(focal / USUAL) / SPREAD) ** 2
 
 
 def scores_of(trials: tuple[Trial, ...] | list[Trial]) -> list[float]:
@@ -174,10 +181,9 @@ def summed_up(trials: list[Trial], few: int) -> FocalSweep | None:
         ]
         return bool(beyond) and min(beyond) > scores[best] + SURE
 
-    focal, spread = belief(placed)
-    return FocalSweep(
-        focal, max(spread, SHARPEST), start, worse(1) and worse(-1), chosen.parallax_deg, tuple(placed)
-    )
+    determined = worse(1) and worse(-1)
+    focal, spread = belief(placed, 1.0 if determined else DOUBT)
+    return FocalSweep(focal, max(spread, SHARPEST), start, determined, chosen.parallax_deg, tuple(placed))
 
 
 def roughness(scores: list[float]) -> float:
@@ -191,16 +197,18 @@ def roughness(scores: list[float]) -> float:
     return sum(abs(b - a) for a, b in itertools.pairwise(scores)) / max(valley, SURE)
 
 
-def belief(trials: list[Trial]) -> tuple[float, float]:
+def belief(trials: list[Trial], doubt: float = 1.0) -> tuple[float, float]:
     """Mean (its exponential) and standard deviation of the logarithm of the focal length, when a score is
-    twice a negative log-likelihood; between trials it is interpolated.
+    twice a negative log-likelihood; between trials it is interpolated. What the trials say beyond the prior
+    is divided by `doubt`.
 
     The best trial alone is no better than the spacing of the trials, and is biased where the scores are
     flat on one side (four generated-looking orbits of 20°: 1.9, 1.9, 1.9 and -7 % off, the mean 0.3, 1.4,
     3.9 and -2.7 %).
     """
     trials = sorted(trials, key=lambda trial: trial.focal)
-    at, scores = np.log([trial.focal for trial in trials]), np.array(scores_of(trials))
+    at, prior = np.log([trial.focal for trial in trials]), np.array([prior_of(t.focal) for t in trials])
+    scores = (np.array(scores_of(trials)) - prior) / doubt + prior
     grid = np.linspace(at[0], at[-1], 1 + 100 * (len(at) > 1))
     weights = np.exp((scores.min() - np.interp(grid, at, scores)) / 2)
     mean = np.average(grid, weights=weights)
