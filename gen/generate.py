@@ -1,13 +1,11 @@
 """Generates a video: a prompt goes in, an mp4 and its sidecar come out."""
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gen.composer.prompt import SceneRequest, read_prompt
-from gen.encode import write_mp4
 from gen.errors import GenerateError
 from gen.events import (
     Event,
@@ -18,8 +16,9 @@ from gen.events import (
     VideoReused,
     VideoWritten,
 )
-from gen.sidecar import FORMAT, VERSION, file_sha256, read_sidecar, request_hash, sidecar_path, write_json
+from gen.sidecar import FORMAT, VERSION, request_hash
 from gen.types import GenerateRequest, Video
+from gen.video_files import existing_video, write_video
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,7 +50,7 @@ def generate(request: GenerateRequest, *, on_event: Callable[[Event], None] = _s
         )
     )
     identity = request_hash(request, f"{GENERATOR} {COMPOSER_REVISION}")
-    existing = _existing_video(request.out, identity)
+    existing = existing_video(request.out, identity)
     if existing is not None:
         on_event(VideoReused(request.out))
         return existing
@@ -66,10 +65,9 @@ def generate(request: GenerateRequest, *, on_event: Callable[[Event], None] = _s
 
     started = time.perf_counter()
     content = _sidecar_content(request, wanted, composition, identity)
-    frames = _reported(composition, on_event)
-    content = _write_files(request, frames, content)
+    video = write_video(request.out, _reported(composition, on_event), content)
     on_event(VideoWritten(request.out, time.perf_counter() - started))
-    return _video(request.out, content)
+    return video
 
 
 def generate_from_image(image: Path, *, out: Path) -> Video:
@@ -78,20 +76,6 @@ def generate_from_image(image: Path, *, out: Path) -> Video:
         f'To turn the image "{image}" into the video "{out}" a video model has to imagine the other views, '
         f"and this build has none: describe the scene in words, or give a video of it."
     )
-
-
-def _existing_video(out: Path, identity: str) -> Video | None:
-    """The video of an earlier run of this request. Refuses to overwrite files that are not ours."""
-    sidecar = read_sidecar(out)
-    for path in (out, sidecar_path(out)):
-        if path.is_dir() or (path.exists() and sidecar is None):
-            raise GenerateError(
-                f'"{path}" is there already and was not made by splatreel, and it would be overwritten: '
-                f"move it away or choose another output file."
-            )
-    if sidecar is None or sidecar.get("request_hash") != identity or not out.exists():
-        return None
-    return _video(out, sidecar, reused=True) if sidecar["video"]["sha256"] == file_sha256(out) else None
 
 
 def _reported(composition: "Composition", on_event: Callable[[Event], None]) -> "Iterator[np.ndarray]":
@@ -103,35 +87,6 @@ def _reported(composition: "Composition", on_event: Callable[[Event], None]) -> 
     for frame, rgb in enumerate(render_frames(composition)):
         yield rgb
         on_event(FrameRendered(frame, frames, time.perf_counter() - started))
-
-
-def _write_files(
-    request: GenerateRequest, frames: "Iterator[np.ndarray]", content: dict[str, Any]
-) -> dict[str, Any]:
-    """Write video and sidecar under temporary names, then move both into place.
-
-    The sidecar moves first: it carries the video's hash, so a kill between the two moves shows up as
-    a mismatch next time and the video is drawn again.
-    """
-    out, sidecar = request.out, sidecar_path(request.out)
-    video_part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    sidecar_part = out.with_name(f".{sidecar.name}.{os.getpid()}.part")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_mp4(video_part, frames, width=request.width, height=request.height, fps=request.fps)
-        content = {**content, "video": {"file": out.name, "sha256": file_sha256(video_part)}}
-        write_json(sidecar_part, content)
-        os.replace(sidecar_part, sidecar)
-        os.replace(video_part, out)
-    except OSError as error:
-        raise GenerateError(
-            f'The video could not be written to "{out}" ({error.strerror or error}): '
-            f"choose an output folder that can be written and has room."
-        ) from error
-    finally:
-        video_part.unlink(missing_ok=True)
-        sidecar_part.unlink(missing_ok=True)
-    return content
 
 
 def _sidecar_content(
@@ -162,16 +117,3 @@ def _sidecar_content(
         "request_hash": identity,
         "cameras": path.to_json(),
     }
-
-
-def _video(path: Path, sidecar: dict[str, Any], reused: bool = False) -> Video:
-    return Video(
-        path=path,
-        sidecar_path=sidecar_path(path),
-        width=sidecar["width"],
-        height=sidecar["height"],
-        fps=sidecar["fps"],
-        frames=sidecar["frames"],
-        sidecar=sidecar,
-        reused=reused,
-    )

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from gen.clips import read_clip
-from gen.encode import write_mp4
 from gen.errors import GenerateError
 from gen.events import Event, FrameRendered, VideoReused, VideoWritten
 from gen.flow_interpolation import flow_between
 from gen.rife import load_rife
-from gen.sidecar import FORMAT, VERSION, file_sha256, read_sidecar, sidecar_path, write_json
+from gen.sidecar import FORMAT, VERSION
 from gen.types import Video
+from gen.video_files import existing_video, write_video
 
 Method = Literal["flow", "rife"]
 FACTORS = range(2, 9)
@@ -171,16 +170,10 @@ def interpolate_video(
     # H.264 wants even sizes; an odd row or column at the edge is not missed.
     frames = clip.frames[:, : clip.size[1] // 2 * 2, : clip.size[0] // 2 * 2]
     identity = _identity(request, frames)
-    existing = read_sidecar(request.out)
-    if existing is None and (request.out.exists() or sidecar_path(request.out).exists()):
-        raise GenerateError(
-            f'"{request.out}" or its sidecar is there already and was not made by splatreel, and it would be '
-            f"overwritten: move it away or choose another output file."
-        )
-    same = existing is not None and existing.get("request_hash") == identity and request.out.is_file()
-    if existing is not None and same and existing["video"]["sha256"] == file_sha256(request.out):
+    existing = existing_video(request.out, identity)
+    if existing is not None:
         on_event(VideoReused(request.out))
-        return _video(request.out, existing, reused=True)
+        return existing
 
     started = time.perf_counter()
 
@@ -205,26 +198,9 @@ def interpolate_video(
         "settings": {name: getattr(request, name) for name in ("factor", "fps", "loop", "method")},
         "request_hash": identity,
     }
-    part = request.out.with_name(f".{request.out.name}.{os.getpid()}.part")
-    sidecar_part = part.with_suffix(".json")
-    try:
-        request.out.parent.mkdir(parents=True, exist_ok=True)
-        write_mp4(part, drawn(), width=width, height=height, fps=fps)
-        content["video"] = {"file": request.out.name, "sha256": file_sha256(part)}
-        write_json(sidecar_part, content)
-        # The sidecar first: it carries the video's hash, so a kill between the two shows next time.
-        os.replace(sidecar_part, sidecar_path(request.out))
-        os.replace(part, request.out)
-    except OSError as error:
-        raise GenerateError(
-            f'The video could not be written to "{request.out}" ({error.strerror or error}): '
-            f"choose an output folder that can be written and has room."
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
-        sidecar_part.unlink(missing_ok=True)
+    video = write_video(request.out, drawn(), content)
     on_event(VideoWritten(request.out, time.perf_counter() - started))
-    return _video(request.out, content)
+    return video
 
 
 def _identity(request: InterpolateRequest, frames: np.ndarray) -> str:
@@ -232,11 +208,6 @@ def _identity(request: InterpolateRequest, frames: np.ndarray) -> str:
     fields = {name: value for name, value in vars(request).items() if name not in ("video", "out")}
     text = json.dumps({"generator": f"interpolation {REVISION}", **fields}, sort_keys=True)
     return hashlib.sha256(text.encode() + np.ascontiguousarray(frames).tobytes()).hexdigest()
-
-
-def _video(path: Path, content: dict[str, Any], *, reused: bool = False) -> Video:
-    numbers = {name: content[name] for name in ("width", "height", "fps", "frames")}
-    return Video(path=path, sidecar_path=sidecar_path(path), sidecar=content, reused=reused, **numbers)
 
 
 def _check_factor(factor: int) -> None:

@@ -119,7 +119,7 @@ def test_a_full_disk_is_a_sentence(tmp_path, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(sys.modules["gen.generate"], "write_json", full)
+    monkeypatch.setattr(sys.modules["gen.video_files"], "write_json", full)
     with pytest.raises(GenerateError, match=r"No space left on device.*choose an output folder"):
         gen.generate(GenerateRequest(PROMPT, tmp_path / "clip.mp4", **SMALL))
     assert list(tmp_path.iterdir()) == []
