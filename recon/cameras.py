@@ -174,7 +174,7 @@ def _place_shot(
         work = scene.root / "cameras"
         check_files(frames, list(shot.numbers))
         flows = FrameFlows(frames)
-        motion = find_motion(frames, shot, given.masks, on_event, flows)
+        motion = find_motion(frames, shot, given.masks, flows, on_event)
         masks_folder = work / f"shot_{shot.index:03d}_masks"
         if given.solver is not None:
             from recon.plugins import learned_cameras

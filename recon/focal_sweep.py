@@ -198,15 +198,15 @@ def roughness(scores: list[float]) -> float:
 
 
 def belief(trials: list[Trial], doubt: float = 1.0) -> tuple[float, float]:
-    """Mean (its exponential) and standard deviation of the logarithm of the focal length, when a score is
-    twice a negative log-likelihood; between trials it is interpolated. What the trials say beyond the prior
-    is divided by `doubt`.
+    """Mean (its exponential) and standard deviation of the logarithm of the focal length.
+
+    The score of the trials, which are in order of theirs, is twice a negative log-likelihood; between them it
+    is interpolated. What they say beyond the prior is divided by `doubt`.
 
     The best trial alone is no better than the spacing of the trials, and is biased where the scores are
     flat on one side (four generated-looking orbits of 20°: 1.9, 1.9, 1.9 and -7 % off, the mean 0.3, 1.4,
     3.9 and -2.7 %).
     """
-    trials = sorted(trials, key=lambda trial: trial.focal)
     at, prior = np.log([trial.focal for trial in trials]), np.array([prior_of(t.focal) for t in trials])
     scores = (np.array(scores_of(trials)) - prior) / doubt + prior
     grid = np.linspace(at[0], at[-1], 1 + 100 * (len(at) > 1))

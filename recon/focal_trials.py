@@ -22,7 +22,7 @@ from recon.focal_sweep import (
 )
 from recon.matches import Matches
 from recon.scene import remove
-from recon.solve import PLACES, judged, load_solved, mapping_job, places, progress, time_limit
+from recon.solve import judged, load_solved, mapping_job, places, progress, time_limit
 from recon.solver_process import run_job
 from recon.types import Frames, Shot
 
@@ -91,7 +91,7 @@ def _tried(
             error = found.reprojection_px * 640 / long_side
             trials.append(Trial(focal, error, found.explained, found.placed, found.parallax_deg, start))
     finally:
-        for leftover in (*work.glob(".sweep_*.db*"), *(Path(job[name]) for job in jobs for name in PLACES)):
+        for leftover in work.glob(".sweep_*"):
             remove(leftover)
     return trials
 

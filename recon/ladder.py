@@ -16,6 +16,7 @@ from recon.focal_sweep import FocalSweep
 from recon.focal_trials import focal_belief, sweep_focal
 from recon.judge import ADVICE_MOVE, ENOUGH_PLACED, MIN_FRAMES, Judgement
 from recon.probe import Probe, probe
+from recon.scene import remove
 from recon.solve import (
     Solution,
     Solved,
@@ -79,8 +80,14 @@ def solve_cameras(
     evidence: dict[str, Any] = {"probe": look.to_json()}
     if look.kind == "still":
         return _still(frames, shot, look, evidence)
-    database = find_features(frames, shot, work, seed=seed, masks=masks, on_event=on_event)
-    matches = read_matches(database)
+    written = work / ".matches.npz"
+    try:
+        database = find_features(
+            frames, shot, work, seed=seed, masks=masks, matches=written, on_event=on_event
+        )
+        matches = read_matches(written)
+    finally:
+        remove(written)
     turned = fit_turning(matches, frames.width, frames.height)
     if turned is not None:
         evidence["turning"] = {"explained": round(turned.explained, 3), "gap": turned.gap}

@@ -116,7 +116,7 @@ def smaller_gap(flows: FrameFlows, numbers: np.ndarray) -> int:
     speeds: dict[int, np.ndarray] = {}
     for gap in (gap for gap in BASES if gap < count):
         pairs = [(start, start + gap) for start in sorted({0, (count - 1 - gap) // 2, count - 1 - gap})]
-        views = in_order(lambda pair: _view(flows, *(int(numbers[i]) for i in pair)), pairs)
+        views = in_order(lambda pair: _view(flows, *(numbers[i] for i in pair)), pairs)
         known = [view[0] for view in views if view is not None]
         speeds |= {gap: np.median(known, axis=0)} if known else {}
     return _base(speeds)

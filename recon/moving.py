@@ -38,14 +38,14 @@ def solve_around_motion(
     motion: MotionMasks,
     folder: Path,
     *,
-    flows: FrameFlows | None = None,
+    flows: FrameFlows,
     seed: int,
     on_event: Listener,
 ) -> tuple[Solution, MotionMasks, Path | None]:
     """Solve the cameras without what moves.
 
     Args:
-        flows: Flow between these frames that others look at too.
+        flows: Flow between these frames.
 
     Returns:
         The solution, the masks of what moves, and what `store_masks` gave for them in `folder`.
@@ -53,7 +53,6 @@ def solve_around_motion(
     Raises:
         CameraSolveError: See `recon.ladder.solve_cameras`.
     """
-    flows = flows or FrameFlows(frames)
     masks = store_masks(motion, frames, folder)
     solution = solve_cameras(frames, shot, work, masks=masks, seed=seed, on_event=on_event)
     if solution.flat:
@@ -119,7 +118,7 @@ def _rigid_masks(
 
 
 def find_motion(
-    frames: Frames, shot: Shot, folder: Path | None, on_event: Listener, flows: FrameFlows | None = None
+    frames: Frames, shot: Shot, folder: Path | None, flows: FrameFlows, on_event: Listener
 ) -> MotionMasks:
     """The masks in the user's `folder`, or those that optical flow tells.
 

@@ -81,11 +81,13 @@ def find_features(
     lens: Lens | None = None,
     only: np.ndarray | None = None,
     masks: Path | None = None,
+    matches: Path | None = None,
     on_event: Listener,
 ) -> Path:
     """Detect and match the features of a shot (of the frames `only`) into a database; returns its path.
 
-    `masks` is a folder as `recon.motion.write_masks` makes it: no features where a mask is black.
+    `masks` is a folder as `recon.motion.write_masks` makes it: no features where a mask is black. `matches`
+    is where the verified matches go, for `read_matches`; None for nowhere.
     """
     check_files(frames, list(shot.numbers) if only is None else only.tolist())
     database = work / f"shot_{shot.index:03d}.db"
@@ -102,7 +104,7 @@ def find_features(
         "masks": str(masks.resolve()) if masks else "",
         "exhaustive": shot.frames <= EXHAUSTIVE_FRAMES,
         "overlap": OVERLAP,
-        "matches": str(_matches_path(database)),
+        "matches": str(matches.resolve()) if matches else "",
     }
     run_job(job, work, progress(on_event))
     return database
@@ -154,24 +156,17 @@ def run_model_job(job: dict[str, Any], frames: Frames, work: Path, on_event: Lis
             remove(Path(place))
 
 
-def read_matches(database: Path) -> Matches:
-    """The verified matches that `find_features` left beside its database."""
-    with np.load(_matches_path(database), allow_pickle=False) as arrays:
+def read_matches(path: Path) -> Matches:
+    """The verified matches that `find_features` wrote there."""
+    with np.load(path, allow_pickle=False) as arrays:
         cuts = np.cumsum(arrays["lengths"])[:-1]
         first, second = (tuple(np.split(arrays[name], cuts)) for name in ("first", "second"))
         return Matches(arrays["pairs"], *((first, second) if len(arrays["pairs"]) else ((), ())))
 
 
-def _matches_path(database: Path) -> Path:
-    return database.with_name(f"{database.name}.matches.npz")
-
-
-PLACES = ("result", "scratch")
-
-
 def places(work: Path, name: str) -> dict[str, str]:
     """Where a job of the mapper leaves its result and its own files."""
-    return dict(zip(PLACES, (str(work / f"{name}.npz"), str(work / f"{name}_models")), strict=True))
+    return {"result": str(work / f"{name}.npz"), "scratch": str(work / f"{name}_models")}
 
 
 def judged(solved: Solved, frames: int) -> Judgement:

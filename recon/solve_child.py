@@ -103,7 +103,8 @@ def _features(job: dict[str, Any], tell: Any) -> None:
             ),
             verification_options=verification,
         )
-    _write_matches(job)
+    if job["matches"]:
+        _write_matches(job)
 
 
 def _options(job: dict[str, Any]) -> Any:
