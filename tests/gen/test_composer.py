@@ -1,6 +1,7 @@
 """The composed scene: exact cameras, steady textures, the same frames every time."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ from gen import CAMERA_MOVES, GenerateRequest
 from gen.composer import compose as composer
 from gen.composer.camera_paths import MOVES, camera_path
 from gen.composer.layout import BUILDERS, place_objects
+from gen.composer.lighting import ground_material
 from gen.composer.prompt import read_prompt
-from gen.composer.scene import to_arrays
+from gen.composer.scene import ball, to_arrays
 from gen.composer.vocabulary import OBJECTS
 
 PROMPT = "a red brick house with two pine trees and a small blue car"
@@ -26,6 +28,19 @@ def composition(prompt: str = PROMPT, **fields) -> composer.Composition:
 def render(scene: composer.Composition, frame: int, threads: int = 2):
     with ThreadPoolExecutor(threads) as pool:
         return composer.render_frame(scene, frame, pool)
+
+
+def test_a_part_that_is_not_in_the_picture_changes_nothing():
+    """Law: textures belong to parts, whatever order the bounding tree puts them in."""
+    scene = composition()
+    pose = scene.path.world_from_camera[0]
+    behind = pose[:3, 3] - 20.0 * pose[:3, 2] * [1, 1, 0]
+    parts = [part for item in scene.objects for part in item.parts]
+    ground = ground_material("grass", None, None)
+    more = [*parts, ball((float(behind[0]), float(behind[1]), 0.5), 0.5, parts[0].material)]
+    pictures = [render(replace(scene, scene=to_arrays(ground, some)), 0)[0] for some in (parts, more)]
+    assert np.ptp(pictures[0]) > 50
+    assert np.array_equal(*pictures)
 
 
 def test_depth_and_cameras_carry_one_frame_onto_another():
