@@ -151,7 +151,10 @@ def _slow(values: np.ndarray) -> np.ndarray:
 
 def _depth_network(model: str | Path, offline: bool) -> tuple[Any, Any]:
     try:
-        from transformers import AutoImageProcessor, AutoModelForDepthEstimation
+        from transformers import (  # pyright: ignore[reportMissingImports]
+            AutoImageProcessor,
+            AutoModelForDepthEstimation,
+        )
     except ImportError as error:
         raise GenerateError(
             'Depth needs the package transformers: run pip install "splatreel[gen]", or use edges instead.'
