@@ -58,6 +58,7 @@ def solve_cameras(
     work: Path,
     *,
     masks: Path | None = None,
+    chain: bool = False,
     seed: int = 0,
     on_event: Listener,
 ) -> Solution:
@@ -68,6 +69,8 @@ def solve_cameras(
     Args:
         work: Folder for the feature database and the solver's log.
         masks: What moves, as `recon.motion.write_masks` makes it: no features there.
+        chain: Match only frames that follow each other. What the camera follows is seen in all frames, the
+            rest in a few: from frame to frame the rest has more matches, over many frames it has none.
         seed: Of every random choice; the same seed gives bitwise the same result, unless an attempt
             ran into its time limit (the report says so).
 
@@ -83,7 +86,7 @@ def solve_cameras(
     written = work / ".matches.npz"
     try:
         database = find_features(
-            frames, shot, work, seed=seed, masks=masks, matches=written, on_event=on_event
+            frames, shot, work, seed=seed, masks=masks, matches=written, chain=chain, on_event=on_event
         )
         matches = read_matches(written)
     finally:

@@ -3,7 +3,7 @@ whether a still scene explains what is left of the picture."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -59,19 +59,21 @@ def solve_around_motion(
         return solution, motion, masks
     flow = _static_flow(solution, frames, motion, flows)
     if motion.camera != "given" and (masks is not None or flow.explained < CALM):
-        on_event(StageProgress("cameras", 0, None, "looking for what moves, again"))
-        rigid = _rigid_masks(solution, frames, motion if masks else None, flows)
-        if rigid.trusted and rigid.share.mean() >= ENOUGH:
-            motion = rigid
+        look = _LookAgain(frames, shot, work, folder, flows, seed, on_event)
+        found = look.from_cameras(solution, motion, masks, flow)
+        if found.flow.explained < BELIEVED:
+            on_event(Notice("a still scene does not explain the picture; solving from frame to frame"))
+            # Masks from cameras that explain nothing are no help.
             masks = store_masks(motion, frames, folder)
-            if motion.share.mean() >= AGAIN:
-                on_event(
-                    Notice(f"{100 * motion.share.mean():.0f} % of the picture moves; solving without it")
-                )
-                again = _or_none(frames, shot, work, masks, seed, on_event)
-                if again is not None and not again.flat and _worth(again) >= _worth(solution):
-                    solution = again
-            flow = _static_flow(solution, frames, motion, flows)
+            chained = look.solve(masks, chain=True)
+            if chained is None or chained.flat:
+                chained = solution
+            chained_flow = _static_flow(chained, frames, motion, flows)
+            if chained_flow.explained > found.flow.explained:
+                found = look.from_cameras(chained, motion, masks, chained_flow)
+            else:
+                store_masks(found.motion, frames, folder)
+        solution, motion, masks, flow = found.solution, found.motion, found.masks, found.flow
     evidence = {**solution.evidence, "static_flow": round(flow.explained, 3)}
     found = solution.judgement
     if found.verdict == "good" and flow.explained < BELIEVED:
@@ -83,17 +85,57 @@ def solve_around_motion(
     return replace(solution, evidence=evidence, judgement=found), motion, masks
 
 
+@dataclass(frozen=True)
+class _Found:
+    solution: Solution
+    motion: MotionMasks
+    masks: Path | None
+    flow: StaticFlow
+
+
+@dataclass(frozen=True)
+class _LookAgain:
+    """What moves, as seen from solved cameras, and the cameras without it."""
+
+    frames: Frames
+    shot: Shot
+    work: Path
+    folder: Path
+    flows: FrameFlows
+    seed: int
+    on_event: Listener
+
+    def solve(self, masks: Path | None, chain: bool = False) -> Solution | None:
+        try:
+            return solve_cameras(
+                *(self.frames, self.shot, self.work),
+                masks=masks,
+                chain=chain,
+                seed=self.seed,
+                on_event=self.on_event,
+            )
+        except CameraSolveError:
+            return None  # what there is already stands
+
+    def from_cameras(
+        self, solution: Solution, motion: MotionMasks, masks: Path | None, flow: StaticFlow
+    ) -> _Found:
+        self.on_event(StageProgress("cameras", 0, None, "looking for what moves, again"))
+        rigid = _rigid_masks(solution, self.frames, motion if masks else None, self.flows)
+        if not rigid.trusted or rigid.share.mean() < ENOUGH:
+            return _Found(solution, motion, masks, flow)
+        masks = store_masks(rigid, self.frames, self.folder)
+        if rigid.share.mean() >= AGAIN:
+            words = f"{100 * rigid.share.mean():.0f} % of the picture moves; solving without it"
+            self.on_event(Notice(words))
+            again = self.solve(masks)
+            if again is not None and not again.flat and _worth(again) >= _worth(solution):
+                solution = again
+        return _Found(solution, rigid, masks, _static_flow(solution, self.frames, rigid, self.flows))
+
+
 def _worth(solution: Solution) -> tuple[int, int]:
     return solution.judgement.rank, solution.judgement.placed
-
-
-def _or_none(
-    frames: Frames, shot: Shot, work: Path, masks: Path | None, seed: int, on_event: Listener
-) -> Solution | None:
-    try:
-        return solve_cameras(frames, shot, work, masks=masks, seed=seed, on_event=on_event)
-    except CameraSolveError:
-        return None  # the first solution stands
 
 
 def _static_flow(solution: Solution, frames: Frames, motion: MotionMasks, flows: FrameFlows) -> StaticFlow:

@@ -82,12 +82,14 @@ def find_features(
     only: np.ndarray | None = None,
     masks: Path | None = None,
     matches: Path | None = None,
+    chain: bool = False,
     on_event: Listener,
 ) -> Path:
     """Detect and match the features of a shot (of the frames `only`) into a database; returns its path.
 
     `masks` is a folder as `recon.motion.write_masks` makes it: no features where a mask is black. `matches`
-    is where the verified matches go, for `read_matches`; None for nowhere.
+    is where the verified matches go, for `read_matches`; None for nowhere. A `chain` has only matches
+    between frames that follow each other.
     """
     check_files(frames, list(shot.numbers) if only is None else only.tolist())
     database = work / f"shot_{shot.index:03d}.db"
@@ -102,8 +104,10 @@ def find_features(
         "image_size": min(IMAGE_SIZE, long_side),
         "features": FEATURES,
         "masks": str(masks.resolve()) if masks else "",
-        "exhaustive": shot.frames <= EXHAUSTIVE_FRAMES,
-        "overlap": OVERLAP,
+        "exhaustive": shot.frames <= EXHAUSTIVE_FRAMES and not chain,
+        "overlap": 1 if chain else OVERLAP,
+        # A second look along the epipolar lines makes up for the features that masks and far frames cost.
+        "guided": chain or masks is not None,
         "matches": str(matches.resolve()) if matches else "",
     }
     run_job(job, work, progress(on_event))

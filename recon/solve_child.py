@@ -90,7 +90,7 @@ def _features(job: dict[str, Any], tell: Any) -> None:
     verification = pycolmap.TwoViewGeometryOptions()
     verification.ransac.random_seed = job["seed"]
     # With more threads one run in fifty has other matches in a pair or two when the machine is busy.
-    matching = pycolmap.FeatureMatchingOptions(use_gpu=False, num_threads=1)
+    matching = pycolmap.FeatureMatchingOptions(use_gpu=False, num_threads=1, guided_matching=job["guided"])
     if job["exhaustive"]:
         pycolmap.match_exhaustive(database, matching_options=matching, verification_options=verification)
     else:
@@ -99,7 +99,7 @@ def _features(job: dict[str, Any], tell: Any) -> None:
             matching_options=matching,
             # Loop detection would download a vocabulary tree.
             pairing_options=pycolmap.SequentialPairingOptions(
-                overlap=job["overlap"], quadratic_overlap=True, loop_detection=False
+                overlap=job["overlap"], quadratic_overlap=job["overlap"] > 1, loop_detection=False
             ),
             verification_options=verification,
         )

@@ -35,7 +35,7 @@ FRAMES = 29
 FPS = 24.0
 BEARING, ELEVATION = 24.0, 14.0
 """Degrees; where the middle of every path stands."""
-MOVER_DISTANCE, MOVER_SWEEP, MOVER_HEIGHT = 0.5, 0.45, 0.88
+MOVER_DISTANCE, MOVER_SWEEP, MOVER_HEIGHT = 0.5, 0.45, 0.76
 """Of the moving object: times the camera's distance; from the middle, and height, in half-frames."""
 PAN_DEGREES = 20.0
 WARP_PX, GAIN, BLUR, QUALITY = 0.7, 0.06, 0.7, 80

@@ -15,7 +15,7 @@ from recon.focal_sweep import SPREAD, WEIGHT, Trial, belief, few_frames, summed_
 from recon.focal_trials import sweep_focal
 from recon.matches import Matches
 from recon.scene import SceneFolder
-from recon.solve import find_features, mapping_job, run_model_job
+from recon.solve import find_features, mapping_job, read_matches, run_model_job
 from recon.truth import pose_error, read_truth
 from recon.turning import fit_turning
 from recon.types import Shot
@@ -123,6 +123,14 @@ def orbit(tmp_path_factory: pytest.TempPathFactory) -> tuple[SceneFolder, Path]:
     scene = textured_room.clip(folder / "scene", lens, poses)
     (shot,) = scene.frames().shots
     return scene, find_features(scene.frames(), shot, folder, seed=0, on_event=ignore)
+
+
+def test_a_chain_has_matches_between_neighbours_only(orbit: tuple[SceneFolder, Path], tmp_path: Path) -> None:
+    scene, _ = orbit
+    (shot,) = scene.frames().shots
+    written = tmp_path / "matches.npz"
+    find_features(scene.frames(), shot, tmp_path, seed=0, matches=written, chain=True, on_event=ignore)
+    assert read_matches(written).pairs.tolist() == [[i, i + 1] for i in range(8)]
 
 
 @pytest.mark.parametrize(("spread", "expected"), [(1e-4, 1.05), (10.0, 450 / 480)])
