@@ -17,6 +17,15 @@ class PromptRead:
 
 
 @dataclass(frozen=True)
+class Notice:
+    """Something that was decided without being asked, or that the user should know."""
+
+    text: str
+    """A sentence."""
+    warning: bool = False
+
+
+@dataclass(frozen=True)
 class VideoReused:
     """The same request was rendered before and its video is intact: nothing is drawn."""
 
@@ -34,6 +43,35 @@ class RendererReady:
 
     seconds: float
     """About 10 on the first run on a machine, 0.3 afterwards."""
+
+
+@dataclass(frozen=True)
+class ModelLoading:
+    """A model's weights are about to be read."""
+
+    name: str
+    folder: Path
+
+
+@dataclass(frozen=True)
+class ModelReady:
+    """A model can draw."""
+
+    name: str
+    device: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """A model has finished one of its denoising steps, for all frames at once."""
+
+    step: int
+    """From 1."""
+    steps: int
+    seconds: float
+    """Since the first step was begun."""
+    seconds_left: float
 
 
 @dataclass(frozen=True)
@@ -56,4 +94,15 @@ class VideoWritten:
     """Rendering and encoding, without `RendererReady.seconds`."""
 
 
-Event = PromptRead | VideoReused | RendererStarting | RendererReady | FrameRendered | VideoWritten
+Event = (
+    PromptRead
+    | Notice
+    | VideoReused
+    | RendererStarting
+    | RendererReady
+    | ModelLoading
+    | ModelReady
+    | StepDone
+    | FrameRendered
+    | VideoWritten
+)

@@ -1,8 +1,9 @@
-"""Puts a generated video and its sidecar in place: complete or not at all."""
+"""Puts a generated video and what belongs to it in place: complete or not at all."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,24 +28,47 @@ def existing_video(out: Path, identity: str) -> Video | None:
             )
     if sidecar is None or sidecar.get("request_hash") != identity or not out.exists():
         return None
-    return video_of(out, sidecar, reused=True) if sidecar["video"]["sha256"] == file_sha256(out) else None
+    if sidecar["video"]["sha256"] != file_sha256(out):
+        return None
+    if any(not (out.parent / name).exists() for name in sidecar.get("files", {}).values()):
+        return None
+    return video_of(out, sidecar, reused=True)
 
 
-def write_video(out: Path, frames: Iterable[np.ndarray], content: dict[str, Any]) -> Video:
-    """Write frames [H, W, 3] uint8 and the sidecar under temporary names, then move both into place.
+def write_video(
+    out: Path,
+    frames: Iterable[np.ndarray],
+    content: dict[str, Any],
+    *,
+    files: dict[str, tuple[str, np.ndarray]] | None = None,
+) -> Video:
+    """Write frames [H, W, 3] uint8 and the sidecar under temporary names, then move all into place.
 
-    `content` is the sidecar, whose width, height and fps the video gets. The sidecar moves first: it carries
-    the video's hash, so a kill between the two moves shows up as a mismatch next time and the video is made
-    anew.
+    `content` is the sidecar, whose width, height and fps the video gets. `files` are pictures [h, w, 3] or
+    stacks of pictures [F, h, w, 3] (a folder of PNG) to put beside it: by what they are, a name and the pixels.
+    The sidecar moves before the video: it carries the video's hash, so a kill between the two moves shows up
+    as a mismatch next time and the video is made anew.
     """
     sidecar = sidecar_path(out)
-    video_part, sidecar_part = (path.with_name(f".{path.name}.{os.getpid()}.part") for path in (out, sidecar))
+    files = files or {}
+    video_part, sidecar_part = _part(out), _part(sidecar)
+    parts = {name: _part(out.parent / name) for name, _ in files.values()}
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        size = {name: content[name] for name in ("width", "height", "fps")}
-        write_mp4(video_part, frames, **size)
+        _refuse_others(out, [name for name, _ in files.values()])
+        for name, pixels in files.values():
+            _write_pictures(parts[name], pixels)
+        write_mp4(
+            video_part, frames, width=content["width"], height=content["height"], fps=content["fps"]
+        )
         content = {**content, "video": {"file": out.name, "sha256": file_sha256(video_part)}}
+        if files:
+            content["files"] = {what: name for what, (name, _) in files.items()}
         write_json(sidecar_part, content)
+        for name, part in parts.items():
+            if (out.parent / name).is_dir():
+                shutil.rmtree(out.parent / name)
+            os.replace(part, out.parent / name)
         os.replace(sidecar_part, sidecar)
         os.replace(video_part, out)
     except OSError as error:
@@ -53,8 +77,11 @@ def write_video(out: Path, frames: Iterable[np.ndarray], content: dict[str, Any]
             f"choose an output folder that can be written and has room."
         ) from error
     finally:
-        video_part.unlink(missing_ok=True)
-        sidecar_part.unlink(missing_ok=True)
+        for part in (video_part, sidecar_part, *parts.values()):
+            if part.is_dir():
+                shutil.rmtree(part, ignore_errors=True)
+            else:
+                part.unlink(missing_ok=True)
     return video_of(out, content)
 
 
@@ -62,3 +89,29 @@ def video_of(path: Path, sidecar: dict[str, Any], *, reused: bool = False) -> Vi
     """A video on disk with the sidecar that was written for it."""
     numbers = {name: sidecar[name] for name in ("width", "height", "fps", "frames")}
     return Video(path=path, sidecar_path=sidecar_path(path), sidecar=sidecar, reused=reused, **numbers)
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+def _refuse_others(out: Path, names: list[str]) -> None:
+    """What an earlier video brought along may go; what is somebody else's may not."""
+    ours = (read_sidecar(out) or {}).get("files", {}).values()
+    for name in names:
+        if (out.parent / name).exists() and name not in ours:
+            raise GenerateError(
+                f'"{out.parent / name}" is there already and was not made with "{out.name}", and it would be '
+                f"overwritten: move it away or choose another output file."
+            )
+
+
+def _write_pictures(path: Path, pixels: np.ndarray) -> None:
+    from PIL import Image
+
+    if pixels.ndim == 3:
+        Image.fromarray(pixels).save(path, format="png")
+        return
+    path.mkdir()
+    for number, frame in enumerate(pixels):
+        Image.fromarray(frame).save(path / f"{number:05d}.png", compress_level=1)

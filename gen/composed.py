@@ -1,0 +1,103 @@
+"""Videos by the built-in composer: a scene made of known words, drawn by a ray tracer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from gen.composer.prompt import SceneRequest, read_prompt
+from gen.events import (
+    Event,
+    FrameRendered,
+    PromptRead,
+    RendererReady,
+    RendererStarting,
+    VideoReused,
+    VideoWritten,
+)
+from gen.sidecar import FORMAT, VERSION, request_hash
+from gen.types import GenerateRequest, Video
+from gen.video_files import existing_video, write_video
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from gen.composer.compose import Composition
+
+GENERATOR = "composer"
+COMPOSER_REVISION = 2
+"""Goes up whenever the same request would give other frames, so that old videos are drawn anew."""
+
+
+def compose_video(request: GenerateRequest, on_event: Callable[[Event], None]) -> Video:
+    """Compose the scene a prompt asks for and write it as a video with its true cameras."""
+    wanted = read_prompt(request.prompt)
+    on_event(
+        PromptRead(
+            used=wanted.used,
+            ignored=wanted.ignored,
+            objects=tuple(f"{o.count} {o.kind}" for o in wanted.objects),
+            notes=wanted.notes,
+        )
+    )
+    identity = request_hash(request, f"{GENERATOR} {COMPOSER_REVISION}")
+    existing = existing_video(request.out, identity)
+    if existing is not None:
+        on_event(VideoReused(request.out))
+        return existing
+
+    from gen.composer.compose import compile_kernels, compose
+
+    on_event(RendererStarting())
+    started = time.perf_counter()
+    composition = compose(request, wanted)
+    compile_kernels(composition)
+    on_event(RendererReady(time.perf_counter() - started))
+
+    started = time.perf_counter()
+    content = _sidecar_content(request, wanted, composition, identity)
+    video = write_video(request.out, _reported(composition, on_event), content)
+    on_event(VideoWritten(request.out, time.perf_counter() - started))
+    return video
+
+
+def _reported(composition: Composition, on_event: Callable[[Event], None]) -> Iterator[np.ndarray]:
+    """The frames of a composition, each announced once it is in the video."""
+    from gen.composer.compose import render_frames
+
+    frames = len(composition.path.world_from_camera)
+    started = time.perf_counter()
+    for frame, rgb in enumerate(render_frames(composition)):
+        yield rgb
+        on_event(FrameRendered(frame, frames, time.perf_counter() - started))
+
+
+def _sidecar_content(
+    request: GenerateRequest, wanted: SceneRequest, composition: Composition, identity: str
+) -> dict[str, Any]:
+    path = composition.path
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "generator": GENERATOR,
+        "about": "Composed from a list of known words by a ray tracer; no video model was involved.",
+        "prompt": request.prompt,
+        "seed": request.seed,
+        "width": request.width,
+        "height": request.height,
+        "fps": request.fps,
+        "frames": request.frames,
+        "words": {"used": list(wanted.used), "ignored": list(wanted.ignored)},
+        "notes": list(wanted.notes),
+        "objects": [item.describe() for item in composition.objects],
+        "settings": {
+            "ground": wanted.ground,
+            "light": wanted.light,
+            "camera": path.move,
+            "arc_degrees": path.arc_degrees,
+            "target": list(path.target),
+        },
+        "request_hash": identity,
+        "cameras": path.to_json(),
+    }

@@ -1,0 +1,91 @@
+"""An image model that draws pictures of a prompt, or draws over given ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from gen.errors import GenerateError
+from gen.events import Event
+from gen.models.find import find_model
+from gen.models.job import Job
+from gen.models.loading import load
+from gen.models.running import as_frames, run
+from gen.requests import Memory
+
+Redraw = Callable[[np.ndarray, str, str, float, int, float, int], np.ndarray]
+"""Frame [H, W, 3] uint8, prompt, negative prompt, strength, steps, guidance, seed; a frame of that size."""
+
+
+def image_to_image(
+    model: str | Path,
+    memory: Memory | None = None,
+    on_event: Callable[[Event], None] = lambda event: None,
+) -> Redraw:
+    """Load an image model that draws over frames, one after another.
+
+    `strength` is 0 for a frame as it is to 1 for one drawn anew. Raises `GenerateError` for a model that is
+    not here or draws no pictures.
+    """
+    import torch
+    from PIL import Image
+
+    spec = find_model(str(model), "redraw")
+    pipeline = load(spec, "redraw", memory or Memory(), on_event)
+    pipeline.set_progress_bar_config(disable=True)
+
+    def redraw(
+        frame: np.ndarray,
+        prompt: str,
+        negative: str,
+        strength: float,
+        steps: int,
+        guidance: float,
+        seed: int,
+        /,
+    ) -> np.ndarray:
+        # diffusers runs strength * steps of the steps, and fails at none.
+        if steps * strength < 1:
+            steps = int(np.ceil(1 / max(strength, 1e-3)))
+        result = pipeline(
+            image=Image.fromarray(frame),
+            prompt=prompt,
+            negative_prompt=negative or None,
+            strength=float(strength),
+            num_inference_steps=int(steps),
+            guidance_scale=float(guidance),
+            generator=torch.Generator("cpu").manual_seed(int(seed) % 2**63),
+            output_type="np",
+        )
+        drawn = as_frames(result.images, spec.name)[0]
+        if drawn.shape != frame.shape:
+            raise GenerateError(
+                f"The model {spec.name} drew {drawn.shape[1]}x{drawn.shape[0]} pixels over a frame of "
+                f"{frame.shape[1]}x{frame.shape[0]}: choose a size whose sides are multiples of {spec.multiple}."
+            )
+        return drawn
+
+    return redraw
+
+
+def draw_picture(
+    model: str,
+    prompt: str,
+    *,
+    width: int,
+    height: int,
+    seed: int,
+    memory: Memory,
+    on_event: Callable[[Event], None],
+) -> np.ndarray:  # [height, width, 3]
+    """A picture of a prompt by an image model, uint8 sRGB, fitted to a size."""
+    from gen.clips import fit_picture
+
+    spec = find_model(model, "picture")
+    # An image model draws well in about as many pixels as it was made for.
+    scale = (spec.width * spec.height / (width * height)) ** 0.5
+    w, h = spec.size(round(width * scale), round(height * scale))
+    job = Job(task="picture", width=w, height=h, frames=1, fps=1, seed=seed, prompt=prompt)
+    return fit_picture(run(spec, job, memory, on_event).frames[0], width, height)

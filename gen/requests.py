@@ -1,0 +1,380 @@
+"""What can be asked for: one request for each workflow that runs a video model.
+
+The composer's is `GenerateRequest` in `types.py`; keyframes, audio and interpolation have theirs beside their
+engines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from gen.errors import GenerateError
+
+if TYPE_CHECKING:
+    from gen.models.spec import Task
+
+Choice = Literal["auto", "none", "model", "group"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Quantise = Literal["none", "nf4", "int8"]
+
+KEEP = 9
+"""Frames of a clip that guide its continuation: fewer do not say how things move, and 9 = 2*4+1 = 8+1 fill the
+latent frames of every model."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How a model draws. What is left out is what the model was made for."""
+
+    negative: str | None = None
+    """What is not to be seen."""
+    steps: int | None = None
+    """Denoising steps: more are slower and finer."""
+    guidance: float | None = None
+    """How strictly the prompt is followed (classifier-free guidance)."""
+
+    def __post_init__(self) -> None:
+        if self.steps is not None and not 1 <= self.steps <= 1000:
+            raise GenerateError(f"The number of steps is {self.steps}, but 1 to 1000 were expected.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """Where and how a model runs."""
+
+    device: Device = "auto"
+    """`auto` takes the GPU if there is one; the CPU works and is slow."""
+    offload: Choice = "auto"
+    """Keep parts in the host's memory: none, whole networks (model), or layers (group); auto: what fits."""
+    tiling: bool = True
+    """Decode large pictures in tiles."""
+    slicing: bool = True
+    """Decode frames one after another."""
+    dtype: Precision = "auto"
+    """Of the weights; `auto` is the model's own on a GPU and float32 on the CPU."""
+    quantise: Quantise = "none"
+    """Store the largest network in 4 (nf4, bitsandbytes) or 8 bits (int8, torchao)."""
+    gguf: Path | None = None
+    """A GGUF file to take the largest network from."""
+    online: bool = False
+    """Fetch a model that is not on this machine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoRequest:
+    """What all requests to a video model share."""
+
+    out: Path
+    """The mp4 file to write; the sidecar goes beside it with the suffix .json."""
+    model: str | None = None
+    """A name of `splatreel models` or a folder; without one the first that can do it and is here."""
+    frames: int | None = None
+    """How many the model makes; its own number if left out, rounded to what it can make."""
+    width: int | None = None
+    """Pixels; the model's own if left out, rounded to what it can make."""
+    height: int | None = None
+    """Pixels."""
+    fps: float | None = None
+    """Frames per second of the result; the model's own if left out."""
+    seed: int = 0
+    """The same seed gives the same video."""
+    png: bool = False
+    """Also keep the frames as PNG, which reconstruction prefers."""
+    sampling: Sampling = field(default_factory=Sampling)
+    memory: Memory = field(default_factory=Memory)
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            if "Path" in str(item.type) and isinstance(value := getattr(self, item.name), str):
+                object.__setattr__(self, item.name, Path(value))
+        check_out(self.out)
+        for name in ("frames", "width", "height"):
+            value = getattr(self, name)
+            if value is not None and not 1 <= value <= 8192:
+                raise GenerateError(f"{name} is {value}, but a number from 1 to 8192 was expected.")
+        if self.fps is not None and not 1 <= self.fps <= 240:
+            raise GenerateError(f"The frame rate is {self.fps}, but it must be from 1 to 240: 24 is usual.")
+
+    @property
+    def task(self) -> Task:
+        """What the model has to be able to do."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextRequest(VideoRequest):
+    """Words to video."""
+
+    prompt: str
+    """What is to be seen; the built-in composer knows a list of English and Chinese words."""
+    model: str | None = "composer"
+    """`composer` needs no weights and draws a static scene with exact cameras; others are video models."""
+    camera: str | None = None
+    """A camera move such as orbit-left, dolly-in or static."""
+    arc_degrees: float | None = None
+    """The composer's: how far the camera swings around the scene."""
+    recaption: str | None = None
+    """Make a long caption of the prompt: `rules`, or a language model's folder or name."""
+    for_reconstruction: bool = False
+    """A static scene and a steady camera, which become a better splat."""
+
+    @property
+    def task(self) -> Task:
+        return "text"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageRequest(VideoRequest):
+    """A picture to video, with or without a prompt."""
+
+    image: Path
+    """The first frame."""
+    prompt: str = ""
+    """What happens; Stable Video Diffusion takes none."""
+    camera: str | None = None
+    """A camera move such as orbit-left, dolly-in or static."""
+    motion: int | None = None
+    """Stable Video Diffusion: how much moves, 1 to 255."""
+    noise: float | None = None
+    """Stable Video Diffusion: noise on the picture, 0 to 1; more noise, more motion."""
+    recaption: str | None = None
+    """Make a long caption of the prompt: `rules`, or a language model's folder or name."""
+    for_reconstruction: bool = False
+    """Pick model, camera, prompt and frames that become the best splat."""
+
+    @property
+    def task(self) -> Task:
+        return "image"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChainRequest(VideoRequest):
+    """Words to a picture, and that to a video."""
+
+    prompt: str
+    model: str | None = "svd-xt"
+    """The video model."""
+    image_model: str = "sdxl"
+    """What draws the picture."""
+    motion: int | None = None
+    """Stable Video Diffusion: how much moves, 1 to 255."""
+    noise: float | None = None
+    """Stable Video Diffusion: noise on the picture, 0 to 1; more noise, more motion."""
+
+    @property
+    def task(self) -> Task:
+        return "image"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstLastRequest(VideoRequest):
+    """A first and a last picture, and everything between them."""
+
+    first: Path
+    last: Path
+    prompt: str = ""
+
+    @property
+    def task(self) -> Task:
+        return "first_last"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestyleRequest(VideoRequest):
+    """A video in another style or place: noise is added and taken away again (SDEdit)."""
+
+    video: Path
+    """A video, a GIF or a folder of frames."""
+    prompt: str
+    strength: float = 0.7
+    """0 changes nothing, 1 everything."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.strength <= 1:
+            raise GenerateError(f"The strength is {self.strength}, but above 0 to 1 was expected: try 0.7.")
+
+    @property
+    def task(self) -> Task:
+        return "restyle"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StructureRequest(VideoRequest):
+    """The depth or edges of a video, with other looks (Gen-1)."""
+
+    video: Path
+    """A video, a GIF or a folder of frames."""
+    kind: Literal["depth", "edges"] = "depth"
+    """What of the video stays."""
+    prompt: str = ""
+    style: Path | None = None
+    """A picture that shows the looks."""
+    ready: bool = False
+    """The video is depth or edges already."""
+    depth_model: str | None = None
+    """A transformers depth model; Depth Anything V2 Small if left out."""
+    scale: float | None = None
+    """How strictly the structure is followed; 1 is usual."""
+
+    @property
+    def task(self) -> Task:
+        return self.kind
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoseRequest(VideoRequest):
+    """Somebody who moves like a sequence of skeletons."""
+
+    poses: Path
+    """Skeleton frames (video or folder), or joints: a folder of OpenPose JSON, a COCO JSON, an npz."""
+    prompt: str
+    scale: float | None = None
+    """How strictly the skeletons are followed; 1 is usual."""
+
+    @property
+    def task(self) -> Task:
+        return "pose"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnimateRequest(VideoRequest):
+    """The person of a photo moves like a driving sequence (Animate Anyone, MagicAnimate)."""
+
+    image: Path
+    """The person."""
+    driving: Path
+    """Skeletons or body parts, as frames or joints; or, with `extract`, a video of somebody who moves."""
+    kind: Literal["skeleton", "segmentation"] = "skeleton"
+    """What the driving sequence shows."""
+    extract: bool = False
+    """Find skeletons or body parts in the driving video first."""
+    face: Path | None = None
+    """Wan-Animate: a video of the face; the photo's if left out."""
+    prompt: str = ""
+    scale: float | None = None
+    """How strictly the sequence is followed; 1 is usual."""
+
+    @property
+    def task(self) -> Task:
+        return "animate" if self.kind == "skeleton" else "segmentation"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtendRequest(VideoRequest):
+    """A longer video. `frames` counts the kept and the new ones that the model sees."""
+
+    video: Path
+    """A video, a GIF or a folder of frames."""
+    prompt: str = ""
+    direction: Literal["forward", "backward"] = "forward"
+    keep: int = KEEP
+    """Frames of the video that guide the new ones."""
+
+    @property
+    def task(self) -> Task:
+        return "fill"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopRequest(VideoRequest):
+    """A video that can start again after its end: frames are made that lead back."""
+
+    video: Path
+    """A video, a GIF or a folder of frames."""
+    prompt: str = ""
+    keep: int = KEEP
+    """Frames of either end that guide the new ones."""
+
+    @property
+    def task(self) -> Task:
+        return "fill"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectRequest(VideoRequest):
+    """Two videos with a transition between them."""
+
+    before: Path
+    after: Path
+    prompt: str = ""
+    keep: int = KEEP
+    """Frames of either video that guide the new ones."""
+
+    @property
+    def task(self) -> Task:
+        return "fill"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraRequest(VideoRequest):
+    """A picture, or words, seen by a camera on an exact path, which is in the sidecar."""
+
+    prompt: str
+    image: Path | None = None
+    """The first frame; drawn from the prompt if left out."""
+    camera: str = "orbit-left"
+    """A camera move; see also `poses`."""
+    degrees: float | None = None
+    """Turn of the whole move; 45 for an orbit."""
+    distance: float = 3.0
+    """Metres from the first camera to the subject."""
+    field_of_view: float = 60.0
+    """Degrees across the width."""
+    poses: Path | None = None
+    """The .json beside a generated video, to follow its cameras instead of a move."""
+    image_model: str = "sdxl"
+    """What draws the first frame."""
+
+    @property
+    def task(self) -> Task:
+        return "camera"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TravelRequest(VideoRequest):
+    """Prompts at frames, blending into each other (AnimateDiff's prompt travel), and long clips (FreeNoise)."""
+
+    prompts: Mapping[int, str]
+    """By frame, from 0."""
+    camera: str | None = None
+    """A camera move such as orbit-left, dolly-in or static."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if 0 not in self.prompts:
+            raise GenerateError(
+                f"There are prompts for the frames {', '.join(map(str, sorted(self.prompts))) or 'none'}, but "
+                f"the first frame needs one: add one for frame 0."
+            )
+
+    @property
+    def task(self) -> Task:
+        return "travel"
+
+
+Request = (
+    TextRequest
+    | ImageRequest
+    | ChainRequest
+    | FirstLastRequest
+    | RestyleRequest
+    | StructureRequest
+    | PoseRequest
+    | AnimateRequest
+    | ExtendRequest
+    | LoopRequest
+    | ConnectRequest
+    | CameraRequest
+    | TravelRequest
+)
+
+
+def check_out(out: Path) -> None:
+    """Raises `GenerateError` for an output that is no mp4 file."""
+    if out.suffix.lower() != ".mp4":
+        raise GenerateError(f'The video would be "{out}", but it must end in .mp4: rename the output.')
