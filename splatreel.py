@@ -59,54 +59,39 @@ def make(
         raise UsageError(
             f'found {found}, expected one of PROMPT, --image or --video; try splatreel make "a red house"'
         )
-    if image is not None:
-        from gen import generate_from_image
-
-        generate_from_image(image, out=out / "clip.mp4")
     if video is None:
         video = out.with_name(f"{out.name}.mp4")
-        generate(prompt, out=video, frames=frames, seed=seed)
+        given = [prompt] if image is None else ["image", str(image), "--for-reconstruction"]
+        count = ["--frames", str(frames)] if image is None else []
+        generate(*given, "--out", str(video), "--seed", str(seed), *count)
     reconstruct(video, out=out, preset=preset, seed=seed, view=view)
 
 
-def generate(
-    prompt: Positional[str],
-    /,
-    *,
-    out: Out = Path("clip.mp4"),
-    frames: int = 29,
-    width: int = 480,
-    height: int = 270,
-    fps: float = 24.0,
-    camera: str | None = None,
-    seed: int = 0,
-) -> None:
-    """Compose a video of a static scene from words, with the true cameras beside it in a .json.
-
-    The built-in composer knows a list of words and says which of yours it used and which it ignored.
+def generate(*workflow: str) -> None:
+    """Make a video from words, a picture, poses, sound or another video (see its own --help).
 
     For example:
 
       splatreel generate "a snowman and two pine trees in the snow" --out snowman.mp4
-      splatreel generate "日落时沙漠里的一座塔" --frames 49 --camera orbit
+      splatreel generate image photo.jpg --for-reconstruction
 
     Args:
-        prompt: What to show, in English or Chinese.
-        out: The .mp4 to write.
-        frames: How many; 29 make one chunk.
-        width: Pixels, even.
-        height: Pixels, even.
-        fps: Frames per second.
-        camera: arc, orbit, spiral, dolly_in, dolly_out, crane, truck_left or truck_right.
-        seed: Another seed gives another layout.
+        workflow: text, image, chain, camera, extend, loop and others, and what they take.
     """
-    from gen import GenerateRequest
-    from gen import generate as generate_video
+    from gen.commands import listener, parse
+    from gen.generate import generate as generate_video
     from recon.terminal import Terminal
 
-    request = GenerateRequest(prompt, out, frames, width, height, fps, seed, camera)
+    request = parse(list(workflow))
     with Terminal() as terminal:
-        generate_video(request, on_event=_generator_events(terminal, out))
+        generate_video(request, on_event=listener(terminal))
+
+
+def models() -> None:
+    """List the video and image models: what they do, licence, memory, and how to fetch them."""
+    from gen.models.table import print_models
+
+    print_models()
 
 
 def split(
@@ -299,48 +284,16 @@ class UsageError(Exception):
     """The command line does not say what to do."""
 
 
-def _generator_events(terminal, out: Path):
-    """A listener for gen's events that speaks to recon's terminal."""
-    from gen import FrameRendered, PromptRead, RendererReady, VideoReused, VideoWritten
-    from recon.events import Notice, StageFinished, StageProgress, StageStarted
-
-    def listen(event: object) -> None:
-        match event:
-            case PromptRead(used, ignored, objects, notes):
-                terminal(Notice("The built-in composer draws what it has words for (not a video model)."))
-                terminal(
-                    Notice(
-                        f"words used: {', '.join(used)}"
-                        + (f"; objects: {', '.join(objects)}" if objects else "")
-                    )
-                )
-                if ignored:
-                    terminal(Notice(f"words ignored, not in its list: {', '.join(ignored)}", warning=True))
-                for note in notes:
-                    terminal(Notice(note))
-                terminal(StageStarted("video"))
-            case RendererReady(seconds) if seconds > 2:
-                terminal(Notice(f"ray tracer compiled in {seconds:.0f} s (once on this machine)"))
-            case FrameRendered(frame, frames, _):
-                terminal(StageProgress("video", frame + 1, frames))
-            case VideoWritten(path, seconds):
-                terminal(
-                    StageFinished(
-                        "video", seconds, f"{path} and its true cameras in {path.with_suffix('.json').name}"
-                    )
-                )
-            case VideoReused(path):
-                terminal(StageFinished("video", 0.0, f"{path} is there from an earlier run"))
-
-    return listen
-
-
-COMMANDS = {f.__name__: f for f in (make, generate, split, reconstruct, evaluate, view, export)}
+COMMANDS = {f.__name__: f for f in (make, generate, models, split, reconstruct, evaluate, view, export)}
 
 
 def main(args: list[str] | None = None) -> int:
     """Entry point of the `splatreel` command."""
+    args = sys.argv[1:] if args is None else args
     try:
+        if args[:1] == ["generate"]:
+            generate(*args[1:])  # has subcommands of its own
+            return 0
         tyro.extras.subcommand_cli_from_dict(
             COMMANDS, prog="splatreel", description=__doc__.split("\n")[0] if __doc__ else None, args=args
         )

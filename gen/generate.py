@@ -1,119 +1,77 @@
-"""Generates a video: a prompt goes in, an mp4 and its sidecar come out."""
+"""Generates a video: a request goes in, an mp4 and its sidecar come out."""
 
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from __future__ import annotations
+
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from gen.composer.prompt import SceneRequest, read_prompt
 from gen.errors import GenerateError
-from gen.events import (
-    Event,
-    FrameRendered,
-    PromptRead,
-    RendererReady,
-    RendererStarting,
-    VideoReused,
-    VideoWritten,
-)
-from gen.sidecar import FORMAT, VERSION, request_hash
+from gen.events import Event
+from gen.requests import Request, TextRequest
 from gen.types import GenerateRequest, Video
-from gen.video_files import existing_video, write_video
 
 if TYPE_CHECKING:
-    import numpy as np
+    from gen.audio_reactive import AudioReactiveRequest
+    from gen.interpolation import InterpolateRequest
+    from gen.keyframe_request import KeyframesRequest
 
-    from gen.composer.compose import Composition
+    AnyRequest = GenerateRequest | Request | KeyframesRequest | AudioReactiveRequest | InterpolateRequest
 
-GENERATOR = "composer"
-COMPOSER_REVISION = 2
-"""Goes up whenever the same request would give other frames, so that old videos are drawn anew."""
+COMPOSER = "composer"
 
 
 def _silent(event: Event) -> None:
     """The listener of a caller who gave none."""
 
 
-def generate(request: GenerateRequest, *, on_event: Callable[[Event], None] = _silent) -> Video:
-    """Compose the scene a prompt asks for and write it as a video.
+def generate(request: AnyRequest, *, on_event: Callable[[Event], None] = _silent) -> Video:
+    """Make the video that a request asks for, whichever workflow it is of.
 
-    Nothing is drawn if the same request has been rendered to the same file before. The files appear
-    complete or not at all. Raises `GenerateError` for anything the user can put right.
+    Nothing is drawn if the same request has made the same file before. The files appear complete or not at
+    all. Raises `GenerateError` for anything the user can put right.
     """
-    wanted = read_prompt(request.prompt)
-    on_event(
-        PromptRead(
-            used=wanted.used,
-            ignored=wanted.ignored,
-            objects=tuple(f"{o.count} {o.kind}" for o in wanted.objects),
-            notes=wanted.notes,
-        )
-    )
-    identity = request_hash(request, f"{GENERATOR} {COMPOSER_REVISION}")
-    existing = existing_video(request.out, identity)
-    if existing is not None:
-        on_event(VideoReused(request.out))
-        return existing
+    if isinstance(request, TextRequest) and request.model == COMPOSER:
+        request = for_composer(request)
+    if isinstance(request, GenerateRequest):
+        from gen.composed import compose_video
 
-    from gen.composer.compose import compile_kernels, compose
+        return compose_video(request, on_event)
+    if isinstance(request, Request):
+        from gen.workflows import make_video
 
-    on_event(RendererStarting())
-    started = time.perf_counter()
-    composition = compose(request, wanted)
-    compile_kernels(composition)
-    on_event(RendererReady(time.perf_counter() - started))
+        return make_video(request, on_event)
+    # Those bring their own engines, which import numpy.
+    from gen.audio_reactive import AudioReactiveRequest, generate_audio_reactive
+    from gen.interpolation import InterpolateRequest, interpolate_video
+    from gen.keyframe_request import KeyframesRequest
+    from gen.keyframes import generate_keyframes_video
 
-    started = time.perf_counter()
-    content = _sidecar_content(request, wanted, composition, identity)
-    video = write_video(request.out, _reported(composition, on_event), content)
-    on_event(VideoWritten(request.out, time.perf_counter() - started))
-    return video
+    match request:
+        case InterpolateRequest():
+            return interpolate_video(request, on_event=on_event)
+        case AudioReactiveRequest():
+            return generate_audio_reactive(request, on_event=on_event)
+        case KeyframesRequest():
+            return generate_keyframes_video(request, on_event=on_event)
 
 
-def generate_from_image(image: Path, *, out: Path) -> Video:
-    """Turning one image into a video needs a video model; this build has none. Always raises."""
-    raise GenerateError(
-        f'To turn the image "{image}" into the video "{out}" a video model has to imagine the other views, '
-        f"and this build has none: describe the scene in words, or give a video of it."
-    )
-
-
-def _reported(composition: "Composition", on_event: Callable[[Event], None]) -> "Iterator[np.ndarray]":
-    """The frames of a composition, each announced once it is in the video."""
-    from gen.composer.compose import render_frames
-
-    frames = len(composition.path.world_from_camera)
-    started = time.perf_counter()
-    for frame, rgb in enumerate(render_frames(composition)):
-        yield rgb
-        on_event(FrameRendered(frame, frames, time.perf_counter() - started))
-
-
-def _sidecar_content(
-    request: GenerateRequest, wanted: SceneRequest, composition: "Composition", identity: str
-) -> dict[str, Any]:
-    path = composition.path
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "generator": GENERATOR,
-        "about": "Composed from a list of known words by a ray tracer; no video model was involved.",
-        "prompt": request.prompt,
-        "seed": request.seed,
-        "width": request.width,
-        "height": request.height,
-        "fps": request.fps,
-        "frames": request.frames,
-        "words": {"used": list(wanted.used), "ignored": list(wanted.ignored)},
-        "notes": list(wanted.notes),
-        "objects": [item.describe() for item in composition.objects],
-        "settings": {
-            "ground": wanted.ground,
-            "light": wanted.light,
-            "camera": path.move,
-            "arc_degrees": path.arc_degrees,
-            "target": list(path.target),
-        },
-        "request_hash": identity,
-        "cameras": path.to_json(),
+def for_composer(request: TextRequest) -> GenerateRequest:
+    """What the composer is to draw. Raises `GenerateError` for what only a video model can follow."""
+    sampling = request.sampling
+    asked = {
+        "recaption": request.recaption,
+        "negative": sampling.negative,
+        "steps": sampling.steps,
+        "guidance": sampling.guidance,
     }
+    ignored = [name for name, value in asked.items() if value is not None]
+    if ignored:
+        raise GenerateError(
+            f"The composer takes no {', '.join(ignored)}, so it would be ignored: leave it out, or choose a "
+            f"video model (see `splatreel models`)."
+        )
+    given: dict[str, Any] = {
+        name: getattr(request, name) for name in ("frames", "width", "height", "fps", "arc_degrees")
+    }
+    given = {name: value for name, value in given.items() if value is not None}
+    return GenerateRequest(request.prompt, request.out, seed=request.seed, camera=request.camera, **given)

@@ -5,6 +5,6 @@ from difflib import get_close_matches
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`; did you mean "…"?` without the question mark's sentence end, or nothing if no name is near."""
+    """` (did you mean "…"?)` to go behind the word, or nothing if no name is near."""
     near = get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f'; did you mean "{near[0]}"?' if near else ""
+    return f' (did you mean "{near[0]}"?)' if near else ""

@@ -22,8 +22,8 @@ Precision = Literal["auto", "float32", "bfloat16", "float16"]
 Quantise = Literal["none", "nf4", "int8"]
 
 KEEP = 9
-"""Frames of a clip that guide its continuation: fewer do not say how things move, and 9 = 2*4+1 = 8+1 fill the
-latent frames of every model."""
+"""Frames of a clip that guide its continuation: fewer do not say how things move, and 9 = 2*4+1 = 8+1 fill
+the latent frames of every model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ class Memory:
 class VideoRequest:
     """What all requests to a video model share."""
 
-    out: Path
+    out: Path = Path("clip.mp4")
     """The mp4 file to write; the sidecar goes beside it with the suffix .json."""
     model: str | None = None
     """A name of `splatreel models` or a folder; without one the first that can do it and is here."""
@@ -107,7 +107,13 @@ class VideoRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class TextRequest(VideoRequest):
-    """Words to video."""
+    """Words to video.
+
+    For example:
+
+      splatreel generate text "a red house and two pines" --camera orbit-left
+      splatreel generate text "a lighthouse in a storm" --model wan-2.1-1.3b --recaption rules
+    """
 
     prompt: str
     """What is to be seen; the built-in composer knows a list of English and Chinese words."""
@@ -129,7 +135,13 @@ class TextRequest(VideoRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class ImageRequest(VideoRequest):
-    """A picture to video, with or without a prompt."""
+    """A picture to video, with or without a prompt.
+
+    For example:
+
+      splatreel generate image photo.jpg --prompt "a stone bridge" --for-reconstruction
+      splatreel generate image photo.jpg --model svd-xt --motion 60
+    """
 
     image: Path
     """The first frame."""
@@ -153,7 +165,12 @@ class ImageRequest(VideoRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class ChainRequest(VideoRequest):
-    """Words to a picture, and that to a video."""
+    """Words to a picture, and that to a video.
+
+    For example:
+
+      splatreel generate chain "a lighthouse on a cliff" --image-model sdxl --model svd-xt
+    """
 
     prompt: str
     model: str | None = "svd-xt"
@@ -172,7 +189,12 @@ class ChainRequest(VideoRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class FirstLastRequest(VideoRequest):
-    """A first and a last picture, and everything between them."""
+    """A first and a last picture, and everything between them.
+
+    For example:
+
+      splatreel generate first-last before.png after.png --prompt "the door opens"
+    """
 
     first: Path
     last: Path
@@ -185,7 +207,12 @@ class FirstLastRequest(VideoRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class RestyleRequest(VideoRequest):
-    """A video in another style or place: noise is added and taken away again (SDEdit)."""
+    """A video in another style or place: noise is added and taken away again (SDEdit).
+
+    For example:
+
+      splatreel generate restyle clip.mp4 "a watercolour of a village in winter" --strength 0.6
+    """
 
     video: Path
     """A video, a GIF or a folder of frames."""
@@ -205,7 +232,12 @@ class RestyleRequest(VideoRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class StructureRequest(VideoRequest):
-    """The depth or edges of a video, with other looks (Gen-1)."""
+    """The depth or edges of a video, with other looks (Gen-1).
+
+    For example:
+
+      splatreel generate structure clip.mp4 --kind edges --prompt "a model made of clay"
+    """
 
     video: Path
     """A video, a GIF or a folder of frames."""
@@ -228,7 +260,12 @@ class StructureRequest(VideoRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class PoseRequest(VideoRequest):
-    """Somebody who moves like a sequence of skeletons."""
+    """Somebody who moves like a sequence of skeletons.
+
+    For example:
+
+      splatreel generate pose openpose_folder "an astronaut dances on the moon"
+    """
 
     poses: Path
     """Skeleton frames (video or folder), or joints: a folder of OpenPose JSON, a COCO JSON, an npz."""
@@ -243,7 +280,13 @@ class PoseRequest(VideoRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class AnimateRequest(VideoRequest):
-    """The person of a photo moves like a driving sequence (Animate Anyone, MagicAnimate)."""
+    """The person of a photo moves like a driving sequence (Animate Anyone, MagicAnimate).
+
+    For example:
+
+      splatreel generate animate photo.jpg dance.mp4 --extract
+      splatreel generate animate photo.jpg densepose.mp4 --kind segmentation
+    """
 
     image: Path
     """The person."""
@@ -266,7 +309,12 @@ class AnimateRequest(VideoRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class ExtendRequest(VideoRequest):
-    """A longer video. `frames` counts the kept and the new ones that the model sees."""
+    """A longer video. `frames` counts the kept and the new ones that the model sees.
+
+    For example:
+
+      splatreel generate extend clip.mp4 --direction backward --prompt "a car arrives"
+    """
 
     video: Path
     """A video, a GIF or a folder of frames."""
@@ -282,7 +330,12 @@ class ExtendRequest(VideoRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class LoopRequest(VideoRequest):
-    """A video that can start again after its end: frames are made that lead back."""
+    """A video that can start again after its end: frames are made that lead back.
+
+    For example:
+
+      splatreel generate loop clip.mp4 --out loop.mp4
+    """
 
     video: Path
     """A video, a GIF or a folder of frames."""
@@ -297,7 +350,12 @@ class LoopRequest(VideoRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectRequest(VideoRequest):
-    """Two videos with a transition between them."""
+    """Two videos with a transition between them.
+
+    For example:
+
+      splatreel generate connect first.mp4 second.mp4 --prompt "day turns to night"
+    """
 
     before: Path
     after: Path
@@ -312,7 +370,12 @@ class ConnectRequest(VideoRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class CameraRequest(VideoRequest):
-    """A picture, or words, seen by a camera on an exact path, which is in the sidecar."""
+    """A picture, or words, seen by a camera on an exact path, which is in the sidecar.
+
+    For example:
+
+      splatreel generate camera "a stone bridge" --image photo.jpg --camera orbit-left --degrees 40
+    """
 
     prompt: str
     image: Path | None = None
@@ -337,7 +400,12 @@ class CameraRequest(VideoRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class TravelRequest(VideoRequest):
-    """Prompts at frames, blending into each other (AnimateDiff's prompt travel), and long clips (FreeNoise)."""
+    """Prompts at frames that blend into each other (AnimateDiff's prompt travel), also over long clips.
+
+    For example:
+
+      splatreel generate travel 0 "a forest in spring" 16 "a forest in winter" --frames 32
+    """
 
     prompts: Mapping[int, str]
     """By frame, from 0."""
@@ -348,8 +416,8 @@ class TravelRequest(VideoRequest):
         super().__post_init__()
         if 0 not in self.prompts:
             raise GenerateError(
-                f"There are prompts for the frames {', '.join(map(str, sorted(self.prompts))) or 'none'}, but "
-                f"the first frame needs one: add one for frame 0."
+                f"There are prompts for the frames {', '.join(map(str, sorted(self.prompts))) or 'none'}, "
+                f"but the first frame needs one: add one for frame 0."
             )
 
     @property

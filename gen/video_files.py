@@ -45,9 +45,9 @@ def write_video(
     """Write frames [H, W, 3] uint8 and the sidecar under temporary names, then move all into place.
 
     `content` is the sidecar, whose width, height and fps the video gets. `files` are pictures [h, w, 3] or
-    stacks of pictures [F, h, w, 3] (a folder of PNG) to put beside it: by what they are, a name and the pixels.
-    The sidecar moves before the video: it carries the video's hash, so a kill between the two moves shows up
-    as a mismatch next time and the video is made anew.
+    stacks of pictures [F, h, w, 3] (a folder of PNG) to put beside it: by what they are, a name and the
+    pixels. The sidecar moves before the video: it carries the video's hash, so a kill between the two moves
+    shows up as a mismatch next time and the video is made anew.
     """
     sidecar = sidecar_path(out)
     files = files or {}
@@ -58,9 +58,7 @@ def write_video(
         _refuse_others(out, [name for name, _ in files.values()])
         for name, pixels in files.values():
             _write_pictures(parts[name], pixels)
-        write_mp4(
-            video_part, frames, width=content["width"], height=content["height"], fps=content["fps"]
-        )
+        write_mp4(video_part, frames, width=content["width"], height=content["height"], fps=content["fps"])
         content = {**content, "video": {"file": out.name, "sha256": file_sha256(video_part)}}
         if files:
             content["files"] = {what: name for what, (name, _) in files.items()}

@@ -79,12 +79,16 @@ def evaluate(
 
 
 def sidecar_of(scene: SceneFolder) -> Path | None:
-    """The JSON with true cameras that a generator left beside the source video."""
+    """The JSON with true cameras that a generator left beside the source video.
+
+    Cameras that a video model was only asked to follow are none.
+    """
     source = Path(scene.info.get("source", {}).get("path", ""))
     sidecar = source.with_suffix(".json")
     if not source.name or not sidecar.is_file():
         return None
     try:
-        return sidecar if "cameras" in json.loads(sidecar.read_text()) else None
-    except (json.JSONDecodeError, UnicodeDecodeError, TypeError):
+        cameras = json.loads(sidecar.read_text()).get("cameras")
+        return sidecar if cameras and not cameras.get("intended") else None
+    except (json.JSONDecodeError, UnicodeDecodeError, TypeError, AttributeError):
         return None

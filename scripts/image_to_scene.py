@@ -2,25 +2,33 @@
 
     python scripts/image_to_scene.py photo.jpg --out scene
 
-One picture shows one side: a video model has to imagine the others. This build has none, so the script
-stops with a sentence that says so; what follows is how the video is used once one is there.
+One picture shows one side: a video model imagines the others, the one that is best for it of those on this
+machine (`splatreel models` says how to fetch one).
 """
 
 from pathlib import Path
 
 import tyro
 
-from gen import GenerateError, generate_from_image
+from gen import GenerateError, ImageRequest, generate
 from recon import Terminal, config_for, evaluate, print_summary, reconstruct
 from recon.config import Preset
 
 
 def main(
-    image: tyro.conf.Positional[Path], /, out: Path = Path("scene"), preset: Preset = "standard"
+    image: tyro.conf.Positional[Path],
+    /,
+    out: Path = Path("scene"),
+    prompt: str = "",
+    model: str | None = None,
+    preset: Preset = "standard",
 ) -> None:
     """Make a video that moves around IMAGE, and reconstruct it."""
+    request = ImageRequest(
+        image=image, prompt=prompt, model=model, out=out.with_suffix(".mp4"), for_reconstruction=True
+    )
     try:
-        video = generate_from_image(image, out=out.with_suffix(".mp4"))
+        video = generate(request)
     except GenerateError as error:
         raise SystemExit(str(error)) from None
     with Terminal() as terminal:
