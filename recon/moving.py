@@ -63,16 +63,11 @@ def solve_around_motion(
         found = look.from_cameras(solution, motion, masks, flow)
         if found.flow.explained < BELIEVED:
             on_event(Notice("a still scene does not explain the picture; solving from frame to frame"))
-            # Masks from cameras that explain nothing are no help.
-            masks = store_masks(motion, frames, folder)
-            chained = look.solve(masks, chain=True)
-            if chained is None or chained.flat:
-                chained = solution
-            chained_flow = _static_flow(chained, frames, motion, flows)
-            if chained_flow.explained > found.flow.explained:
-                found = look.from_cameras(chained, motion, masks, chained_flow)
-            else:
-                store_masks(found.motion, frames, folder)
+            chained = look.solve(found.masks, chain=True)
+            if chained is not None and not chained.flat:
+                chained_flow = _static_flow(chained, frames, found.motion, flows)
+                if chained_flow.explained > found.flow.explained:
+                    found = look.from_cameras(chained, found.motion, found.masks, chained_flow)
         solution, motion, masks, flow = found.solution, found.motion, found.masks, found.flow
     evidence = {**solution.evidence, "static_flow": round(flow.explained, 3)}
     found = solution.judgement
