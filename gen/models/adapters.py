@@ -1,18 +1,21 @@
 """From a job to the arguments of a pipeline, for pipelines whose calls differ.
 
-Every pipeline gets size, number of frames, steps, guidance, prompt and seed from `running.py`; an adapter adds
-the pictures. What a pipeline does not take is an error there, so nothing that was asked for is dropped.
+Every pipeline gets size, number of frames, steps, guidance, prompt and seed from `running.py`; an adapter
+adds the pictures. What a pipeline does not take is an error there, so nothing that was asked for is dropped.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gen.errors import GenerateError
 from gen.models.job import Job
 
 if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
+
+    from gen.timeline import Timeline
 
 SVD_FPS = 7
 """The rate Stable Video Diffusion was trained at, which it takes as a condition; not the playback rate."""
@@ -35,7 +38,7 @@ def plain(job: Job) -> dict[str, Any]:
         "motion_bucket_id": job.motion,
         "noise_aug_strength": job.noise,
         "c2w": None if job.cameras is None else job.cameras.world_from_camera,
-        "mask": None if job.timeline is None else _masks(job),
+        "mask": None if job.timeline is None else _masks(job.timeline),
     }
 
 
@@ -48,7 +51,8 @@ def animatediff(job: Job) -> dict[str, Any]:
     """Control frames have another name, and SparseCtrl takes pictures with their places."""
     arguments = plain(job)
     arguments["conditioning_frames"] = arguments.pop("control_video")
-    arguments["controlnet_conditioning_scale"] = arguments.pop("conditioning_scale")
+    scale = arguments.pop("conditioning_scale")
+    arguments["controlnet_conditioning_scale"] = None if scale is None else float(scale)
     if job.task in ("first_last", "image"):
         placed = [(0, arguments.pop("image")), (job.frames - 1, arguments.pop("last_image"))]
         placed = [(place, picture) for place, picture in placed if picture is not None]
@@ -63,17 +67,19 @@ def vace(job: Job) -> dict[str, Any]:
 
     timeline = job.timeline
     arguments = plain(job)
-    first, last = arguments.pop("image"), arguments.pop("last_image")
     if job.task == "first_last":
-        assert job.image is not None and job.last is not None
+        assert job.image is not None
+        assert job.last is not None
         timeline = between(job.image, job.last, total=job.frames, fps=job.fps)
-    elif first is not None:
-        arguments["reference_images"] = [first]
+        del arguments["image"], arguments["last_image"]
+    else:
+        pictures = [*(arguments["reference_images"] or []), arguments.pop("image")]
+        arguments["reference_images"] = [picture for picture in pictures if picture is not None] or None
     control = arguments.pop("control_video")
     if control is not None:
         arguments["video"] = control
     elif timeline is not None:
-        arguments["video"], arguments["mask"] = _pictures(timeline.frames), _masks(job, timeline)
+        arguments["video"], arguments["mask"] = _pictures(timeline.frames), _masks(timeline)
     return arguments
 
 
@@ -112,7 +118,7 @@ def sana_video(job: Job) -> dict[str, Any]:
 
 def _conditions(job: Job, condition: Any) -> dict[str, Any]:
     arguments = plain(job)
-    placed = []
+    placed: list[Any] = []
     for name, place in (("image", 0), ("last_image", job.frames - 1)):
         picture = arguments.pop(name)
         if picture is not None:
@@ -121,14 +127,16 @@ def _conditions(job: Job, condition: Any) -> dict[str, Any]:
     if job.timeline is not None:
         before, after = job.timeline.made.start, job.frames - job.timeline.made.stop
         kept = job.timeline.frames
-        # A clip as a condition has 8k+1 frames and starts at a multiple of 8, as its latent frames do.
-        if before:
-            count = (before - 1) // 8 * 8 + 1
-            placed.append(condition(video=_pictures(kept[before - count : before]), frame_index=0))
-        if after:
-            count = (after - 1) // 8 * 8 + 1
-            start = job.frames - count
-            placed.append(condition(video=_pictures(kept[-after:][:count]), frame_index=start))
+        for count, start in ((before, 0), (after, job.frames - after)):
+            # Latent frames hold 8 and the first one 1, and what is no whole one would have to be left out.
+            if count and count % 8 != 1:
+                raise GenerateError(
+                    f"{count} frames are to be kept, but this model is guided by 8k+1: keep "
+                    f"{max(9, round((count - 1) / 8) * 8 + 1)}."
+                )
+            if count:
+                clip = _pictures(kept[start : start + count])
+                placed.append(condition(video=clip, frame_index=start))
     if not placed:
         return arguments
     return {**arguments, "conditions": placed}
@@ -150,12 +158,12 @@ def _list(picture: np.ndarray | None) -> list[Image] | None:
     return None if picture is None else [_picture(picture)]  # pyright: ignore[reportReturnType]
 
 
-def _masks(job: Job, timeline: Any = None) -> list[Image]:
+def _masks(timeline: Timeline) -> list[Image]:
     from PIL import Image
 
     from gen.timeline import masks
 
-    return [Image.fromarray(mask) for mask in masks(timeline or job.timeline)]
+    return [Image.fromarray(mask) for mask in masks(timeline)]
 
 
 def _square(picture: np.ndarray) -> np.ndarray:

@@ -98,6 +98,11 @@ def direct(
         )
         sentence = f"Camera {move}: {spec.name} follows exact poses, which are in the sidecar."
         return Direction(move, "cameras", sentence, cameras=cameras)
+    if degrees is not None:
+        raise GenerateError(
+            f"A turn of {degrees:g} degrees was asked for, but {spec.name} follows no exact cameras: leave "
+            f"the degrees out, or choose a model for the camera workflow."
+        )
     lora = spec.camera_loras.get(move)
     if lora is not None:
         sentence = f"Camera {move}: {spec.name} with the LoRA {lora.repo} ({lora.licence})."
@@ -110,8 +115,8 @@ def check_move(move: str) -> None:
     """Raises `GenerateError` for what is no camera move."""
     if move not in CAMERA_WORDS:
         raise GenerateError(
-            f'The camera move is "{move}", but it must be one of {", ".join(get_args(CameraMove))}'
-            f"{did_you_mean(move, CAMERA_WORDS)}."
+            f'The camera move is "{move}"{did_you_mean(move, CAMERA_WORDS)}, but it must be one of '
+            f"{', '.join(get_args(CameraMove))}."
         )
 
 

@@ -46,6 +46,9 @@ WAN_A14B = replace(
     name="wan-2.2-a14b",
     repo="Wan-AI/Wan2.2-T2V-A14B-Diffusers",
     pipelines={"text": "WanPipeline"},
+    steps=40,
+    guidance=4.0,
+    more_guidance={"guidance_scale_2": 3.0},
     note="Two experts of 14 B, one after the other.",
 )
 WAN_I2V_A14B = replace(
@@ -53,6 +56,8 @@ WAN_I2V_A14B = replace(
     name="wan-2.2-i2v-a14b",
     repo="Wan-AI/Wan2.2-I2V-A14B-Diffusers",
     pipelines={"image": "WanImageToVideoPipeline", "first_last": "WanImageToVideoPipeline"},
+    guidance=3.5,
+    more_guidance={},
 )
 WAN_5B = replace(
     WAN_1_3B,
@@ -71,7 +76,8 @@ WAN_FLF_14B = replace(
     WAN_14B,
     name="wan-2.1-flf-14b",
     repo="Wan-AI/Wan2.1-FLF2V-14B-720P-diffusers",
-    pipelines={"first_last": "WanImageToVideoPipeline", "image": "WanImageToVideoPipeline"},
+    # It has embeddings for two pictures and fails on one.
+    pipelines={"first_last": "WanImageToVideoPipeline"},
     width=1280,
     height=720,
 )
@@ -130,6 +136,7 @@ SANA_VIDEO = ModelSpec(
     rule=BY_4,
     multiple=32,
     guidance=6.0,
+    float32_parts=("vae",),
     rename={"num_frames": "frames"},
 )
 LTX = ModelSpec(
@@ -145,6 +152,8 @@ LTX = ModelSpec(
     multiple=32,
     guidance=3.0,
     folder_classes=("LTXPipeline",),
+    # Its decoder was trained to take the last bit of noise away.
+    arguments={"decode_timestep": 0.05, "decode_noise_scale": 0.025},
     note="Quick; pictures and clips at any place of the video.",
 )
 LTX_2 = ModelSpec(
@@ -162,9 +171,7 @@ LTX_2 = ModelSpec(
     guidance=3.0,
     licence="LTX-2 Community License",
     camera_loras={
-        move: Lora(
-            f"Lightricks/LTX-2-19b-LoRA-Camera-Control-{name}", licence="LTX-2 Community License"
-        )
+        move: Lora(f"Lightricks/LTX-2-19b-LoRA-Camera-Control-{name}", licence="LTX-2 Community License")
         for move, name in {
             "dolly-in": "Dolly-In",
             "dolly-out": "Dolly-Out",
@@ -189,7 +196,7 @@ COGVIDEOX_5B = ModelSpec(
     rule=BY_8,
     guidance=6.0,
     memory_gb=19.0,
-    note="The size cannot be changed.",
+    fixed_size=True,
 )
 COGVIDEOX_2B = replace(
     COGVIDEOX_5B, name="cogvideox-2b", repo="zai-org/CogVideoX-2b", dtype="float16", memory_gb=None
@@ -204,11 +211,11 @@ COGVIDEOX_I2V = replace(
         "orbit-left": Lora("wenqsun/DimensionX", "orbit_left_lora_weights.safetensors", 1 / 256),
         "crane-up": Lora("wenqsun/DimensionX", "orbit_up_lora_weights.safetensors", 1 / 256),
     },
-    note="With DimensionX for orbits. The size cannot be changed.",
+    note="With DimensionX for orbits.",
 )
 COGVIDEOX_1_5 = replace(
     COGVIDEOX_5B, name="cogvideox-1.5-5b", repo="zai-org/CogVideoX1.5-5B", width=1360, height=768, frames=81,
-    fps=16, memory_gb=None, note="",
+    fps=16, memory_gb=None, fixed_size=False,
 )  # fmt: skip
 COGVIDEOX_1_5_I2V = replace(
     COGVIDEOX_1_5,
@@ -239,6 +246,7 @@ SKYREELS = ModelSpec(
     repo="Skywork/SkyReels-V2-T2V-14B-720P-Diffusers",
     pipelines={"text": "SkyReelsV2Pipeline"},
     adapter=plain,
+    scheduler=("UniPCMultistepScheduler", {"flow_shift": 8.0}),
     width=1280,
     height=720,
     frames=97,
@@ -252,6 +260,7 @@ SKYREELS_I2V = replace(
     name="skyreels-v2-i2v-14b",
     repo="Skywork/SkyReels-V2-I2V-14B-720P-Diffusers",
     pipelines=dict.fromkeys(("image", "first_last"), "SkyReelsV2ImageToVideoPipeline"),
+    scheduler=("UniPCMultistepScheduler", {"flow_shift": 5.0}),
     guidance=5.0,
 )
 ALLEGRO = ModelSpec(
@@ -313,6 +322,8 @@ SVD_XT = ModelSpec(
     multiple=8,
     steps=25,
     guidance=None,
+    # Rises from the first frame to the last.
+    rename={"guidance_scale": "max_guidance_scale"},
     dtype="float16",
     gated=True,
     memory_gb=8.0,

@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from gen.errors import GenerateError
 from gen.models.adapters import plain
@@ -15,7 +16,8 @@ from gen.nearest import did_you_mean
 
 FOLDERS = "SPLATREEL_MODELS"
 """Environment variable: a folder with models in it, each in a folder with its name or its repository's."""
-INDEX = "model_index.json"
+INDEX, PART = "model_index.json", "config.json"
+"""Files that tell the folder of a pipeline and of one network."""
 
 
 @dataclass(frozen=True)
@@ -51,16 +53,16 @@ def models() -> list[ModelRow]:
     ]
 
 
-def find_model(name: str | None, task: Task) -> ModelSpec:
+def find_model(name: str | None, task: Task | None = None) -> ModelSpec:
     """The model of a name or a local folder; None takes the first for the task that is on this machine.
 
     Raises `GenerateError` if there is none, or if it cannot do the task.
     """
     if name is None:
         able = [spec for spec in CATALOGUE if task in spec.tasks]
-        return next((spec for spec in able if weights_folder(spec) is not None), able[0])
+        return next((spec for spec in able if is_here(spec, task)), able[0])
     if _is_path(name):
-        spec = spec_for_folder(Path(name))
+        spec = spec_for_folder(Path(name).expanduser(), task)
     else:
         named = [spec for spec in CATALOGUE if spec.name == name]
         if not named:
@@ -70,7 +72,7 @@ def find_model(name: str | None, task: Task) -> ModelSpec:
                 f"folder with a {INDEX} works too."
             )
         spec = named[0]
-    if task not in spec.tasks:
+    if task is not None and task not in spec.tasks:
         able = ", ".join(other.name for other in CATALOGUE if task in other.tasks)
         raise GenerateError(
             f'The model "{spec.name}" does {", ".join(spec.tasks)}, but {task} was asked for: choose one of '
@@ -79,18 +81,25 @@ def find_model(name: str | None, task: Task) -> ModelSpec:
     return spec
 
 
-def spec_for_folder(folder: Path) -> ModelSpec:
+def spec_for_folder(folder: Path, task: Task | None = None) -> ModelSpec:
     """What there is to know of a model in a local folder: as the catalogue's of the same class, or plain."""
     index = _read_index(folder)
     name = str(index.get("_class_name"))
     same = [spec for spec in CATALOGUE if name in spec.pipelines.values() or name in spec.folder_classes]
-    known = {"name": folder.name, "repo": str(folder), "licence": "see where the folder comes from"}
+    # First those that do the task, and of them those that are of this class and no other.
+    same.sort(key=lambda spec: (task not in spec.tasks, set(spec.pipelines.values()) != {name}))
+    known: dict[str, Any] = {
+        "name": folder.name,
+        "repo": str(folder),
+        "licence": "see where the folder comes from",
+    }
     if same:
         return replace(same[0], **known, revision=None, gated=False, memory_gb=None)
     import inspect
 
-    import diffusers
+    from gen.models.loading import libraries
 
+    _, diffusers = libraries()
     pipeline = getattr(diffusers, name, None)
     if pipeline is None:
         raise GenerateError(
@@ -98,10 +107,17 @@ def spec_for_folder(folder: Path) -> ModelSpec:
             f"newer diffusers, or choose another model."
         )
     takes = inspect.signature(pipeline.__call__).parameters
-    task: Task = "restyle" if "video" in takes else "image" if "image" in takes else "text"
+    does: Task = "restyle" if "video" in takes else "image" if "image" in takes else "text"
     return ModelSpec(
-        **known, pipelines={task: name}, adapter=plain, width=832, height=480, frames=81, fps=16, multiple=32
+        **known, pipelines={does: name}, adapter=plain, width=832, height=480, frames=81, fps=16, multiple=32
     )
+
+
+def is_here(spec: ModelSpec, task: Task | None) -> bool:
+    """Are a model and the parts for a task on this machine?"""
+    parts = spec.parts if task is None else spec.parts_for(task)
+    folders = [weights_folder(spec), *(local_folder(part.repo, None, PART) for part in parts)]
+    return all(folder is not None for folder in folders)
 
 
 def weights_folder(spec: ModelSpec) -> Path | None:
@@ -113,7 +129,7 @@ def local_folder(repo: str, revision: str | None, file: str, name: str | None = 
     """The folder of a repository that holds `file` ("" if it does not matter which): given as a path, in
     $SPLATREEL_MODELS, or in the hub's cache."""
     root = os.environ.get(FOLDERS)
-    candidates = [Path(repo)] if _is_path(repo) else []
+    candidates = [Path(repo).expanduser()] if _is_path(repo) else []
     if root:
         candidates += [Path(root) / part for part in (name, repo.split("/")[-1]) if part]
     for folder in candidates:

@@ -12,7 +12,7 @@ from gen.events import Event
 from gen.models.find import find_model
 from gen.models.job import Job
 from gen.models.loading import load
-from gen.models.running import as_frames, run
+from gen.models.running import call, pictures_of, run
 from gen.requests import Memory
 
 Redraw = Callable[[np.ndarray, str, str, float, int, float, int], np.ndarray]
@@ -29,7 +29,6 @@ def image_to_image(
     `strength` is 0 for a frame as it is to 1 for one drawn anew. Raises `GenerateError` for a model that is
     not here or draws no pictures.
     """
-    import torch
     from PIL import Image
 
     spec = find_model(str(model), "redraw")
@@ -46,24 +45,26 @@ def image_to_image(
         seed: int,
         /,
     ) -> np.ndarray:
-        # diffusers runs strength * steps of the steps, and fails at none.
-        if steps * strength < 1:
-            steps = int(np.ceil(1 / max(strength, 1e-3)))
-        result = pipeline(
-            image=Image.fromarray(frame),
-            prompt=prompt,
-            negative_prompt=negative or None,
-            strength=float(strength),
-            num_inference_steps=int(steps),
-            guidance_scale=float(guidance),
-            generator=torch.Generator("cpu").manual_seed(int(seed) % 2**63),
-            output_type="np",
-        )
-        drawn = as_frames(result.images, spec.name)[0]
+        if strength <= 0:
+            return frame
+        # diffusers runs int(strength * steps) of the steps, and fails at none.
+        while int(steps * strength) < 1:
+            steps = max(steps + 1, int(1 / strength))
+        arguments = {
+            "image": Image.fromarray(frame),
+            "prompt": prompt,
+            "negative_prompt": negative or None,
+            "strength": float(strength),
+            "num_inference_steps": int(steps),
+            "guidance_scale": float(guidance),
+            "output_type": "np",
+        }
+        drawn = pictures_of(call(pipeline, arguments, spec, int(seed) % 2**63), spec)[0]
         if drawn.shape != frame.shape:
             raise GenerateError(
                 f"The model {spec.name} drew {drawn.shape[1]}x{drawn.shape[0]} pixels over a frame of "
-                f"{frame.shape[1]}x{frame.shape[0]}: choose a size whose sides are multiples of {spec.multiple}."
+                f"{frame.shape[1]}x{frame.shape[0]}: choose a size whose sides are multiples of "
+                f"{spec.multiple}."
             )
         return drawn
 
@@ -77,6 +78,7 @@ def draw_picture(
     width: int,
     height: int,
     seed: int,
+    steps: int | None = None,
     memory: Memory,
     on_event: Callable[[Event], None],
 ) -> np.ndarray:  # [height, width, 3]
@@ -87,5 +89,5 @@ def draw_picture(
     # An image model draws well in about as many pixels as it was made for.
     scale = (spec.width * spec.height / (width * height)) ** 0.5
     w, h = spec.size(round(width * scale), round(height * scale))
-    job = Job(task="picture", width=w, height=h, frames=1, fps=1, seed=seed, prompt=prompt)
+    job = Job(task="picture", width=w, height=h, frames=1, fps=1, seed=seed, prompt=prompt, steps=steps)
     return fit_picture(run(spec, job, memory, on_event).frames[0], width, height)

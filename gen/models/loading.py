@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from gen.errors import GenerateError
 from gen.events import Event, ModelLoading, ModelReady, Notice
-from gen.models.find import check_class, fetch_command, local_folder, weights_folder
-from gen.models.memory import Offload, choose_offload, component_bytes, free_memory
-from gen.models.quantised import gguf_network, quantisation
+from gen.models.find import PART, check_class, fetch_command, local_folder, weights_folder
+from gen.models.memory import (
+    BIG_PARTS,
+    Offload,
+    choose_offload,
+    component_bytes,
+    free_memory,
+    network_bytes,
+)
+from gen.models.quantised import gguf_bytes, gguf_network, quantisation
 from gen.models.spec import Lora, ModelSpec, Part, Task
 from gen.requests import Memory
-
-CONFIG = "config.json"
-BIG_PARTS = ("transformer", "transformer_2", "unet")
-"""Networks that are quantised."""
 
 
 def load(spec: ModelSpec, task: Task, memory: Memory, on_event: Callable[[Event], None]) -> Any:
@@ -25,14 +29,23 @@ def load(spec: ModelSpec, task: Task, memory: Memory, on_event: Callable[[Event]
 
     Raises `GenerateError` if the weights are not here, are of another model, or do not fit.
     """
-    torch, diffusers = _libraries()
+    torch, diffusers = libraries()
     device = pick_device(memory, on_event)
     folder = weights_folder(spec) or _fetched(spec, task, memory)
     check_class(spec, folder)
     on_event(ModelLoading(spec.name, folder))
     started = time.perf_counter()
     dtype = precision(spec, memory, device)
-    sizes = component_bytes(folder, dtype)
+    part_folders = {part: _part_folder(part, spec, task, memory) for part in spec.parts_for(task)}
+    sizes = component_bytes(folder, dtype, spec.float32_parts)
+    sizes |= {part.component: network_bytes(place, dtype) for part, place in part_folders.items()}
+    if memory.gguf is not None:
+        if memory.quantise != "none":
+            raise GenerateError(
+                f"A GGUF file and {memory.quantise} were asked for, but a GGUF file is quantised already: "
+                f"leave one of them out."
+            )
+        sizes |= {"transformer": gguf_bytes(memory.gguf)}
     free = free_memory(device)
     offload = choose_offload(
         sizes, memory, device=device, free=free, host_free=free_memory("cpu"), name=spec.name
@@ -43,15 +56,21 @@ def load(spec: ModelSpec, task: Task, memory: Memory, on_event: Callable[[Event]
             f"diffusers {diffusers.__version__} has no {spec.pipelines[task]}, which {spec.name} needs: "
             f"install a newer diffusers."
         )
+    if device == "cpu" and memory.offload in ("model", "group"):
+        text = f"There is no GPU to offload from, so offloading ({memory.offload}) changes nothing."
+        on_event(Notice(text, warning=True))
     kind = getattr(torch, dtype)
-    parts: dict[str, Any] = {
-        part.component: _part(diffusers, part, spec, task, memory, kind) for part in spec.parts_for(task)
-    }
+    parts: dict[str, Any] = {}
+    for part, place in part_folders.items():
+        with _loading(part.component, place, part.model_class, f"hf download {part.repo}"):
+            parts[part.component] = getattr(diffusers, part.model_class).from_pretrained(
+                place, local_files_only=True, use_safetensors=True, dtype=kind
+            )
     if memory.gguf is not None:
         parts |= gguf_network(diffusers, folder, memory.gguf, kind)
     if memory.quantise != "none":
         parts["quantization_config"] = quantisation(diffusers, memory.quantise, folder, BIG_PARTS, kind)
-    try:
+    with _loading("model", folder, spec.pipelines[task], fetch_command(spec, task)):
         pipeline = pipeline_class.from_pretrained(
             folder,
             local_files_only=True,
@@ -59,11 +78,6 @@ def load(spec: ModelSpec, task: Task, memory: Memory, on_event: Callable[[Event]
             dtype={"default": kind, **dict.fromkeys(spec.float32_parts, torch.float32)},
             **parts,
         )
-    except (OSError, ValueError, TypeError, RuntimeError) as error:
-        raise GenerateError(
-            f'The model "{folder}" could not be loaded ({_short(error)}), but a complete {spec.pipelines[task]} '
-            f"in safetensors was expected: fetch it again with `{fetch_command(spec, task)}`."
-        ) from error
     if spec.scheduler is not None:
         name, settings = spec.scheduler
         pipeline.scheduler = getattr(diffusers, name).from_config(pipeline.scheduler.config, **settings)
@@ -73,14 +87,27 @@ def load(spec: ModelSpec, task: Task, memory: Memory, on_event: Callable[[Event]
     return pipeline
 
 
+def check_available(spec: ModelSpec, task: Task, memory: Memory) -> None:
+    """Raises `GenerateError` if a package or the model is not here and may not be fetched."""
+    libraries()
+    if memory.online:
+        return
+    if weights_folder(spec) is None:
+        _fetched(spec, task, memory)
+    for part in spec.parts_for(task):
+        _part_folder(part, spec, task, memory)
+
+
 def pick_device(memory: Memory, on_event: Callable[[Event], None]) -> str:
     """Where to run. Raises `GenerateError` for a GPU that is not there."""
-    torch, _ = _libraries()
+    torch, _ = libraries()
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if memory.device == "auto":
         device = next(name for name, available in there.items() if available)
         if device == "cpu":
-            text = "There is no GPU, so the model runs on the CPU, which works and takes hours for large ones."
+            text = (
+                "There is no GPU, so the model runs on the CPU, which works and takes hours for large ones."
+            )
             on_event(Notice(text, warning=True))
         return device
     if not there[memory.device]:
@@ -108,32 +135,47 @@ def fetch_lora(lora: Lora) -> Path:
     return _download(lora.repo, None, False)
 
 
-def _libraries() -> tuple[Any, Any]:
+def libraries() -> tuple[Any, Any]:
+    """torch and diffusers. Raises `GenerateError` if one is not installed."""
     try:
         import diffusers
         import torch
+        import transformers
     except ImportError as error:
         raise GenerateError(
             f"A video model needs {error.name}, which is not installed: run `pip install 'splatreel[gen]'`."
         ) from error
-    diffusers.utils.logging.set_verbosity_error()
+    # What they would print and draw bars for, events tell.
+    for library in (diffusers, transformers):
+        library.utils.logging.set_verbosity_error()
+        library.utils.logging.disable_progress_bar()
     return torch, diffusers
 
 
-def _part(
-    diffusers: Any, part: Part, spec: ModelSpec, task: Task, memory: Memory, dtype: Any
-) -> Any:
-    folder = local_folder(part.repo, None, CONFIG)
+def _part_folder(part: Part, spec: ModelSpec, task: Task, memory: Memory) -> Path:
+    """The folder of a network that a task needs besides the pipeline."""
+    folder = local_folder(part.repo, None, PART)
     if folder is None and memory.online:
         folder = _download(part.repo, None, spec.gated)
     if folder is None:
         raise GenerateError(
-            f'The model {spec.name} needs the {part.component} "{part.repo}" for {task}, which is not on this '
-            f"machine: fetch it with `hf download {part.repo}` (licence: {part.licence}), or let it be fetched "
-            f"(online)."
+            f'The model {spec.name} needs the {part.component} "{part.repo}" for {task}, which is not on '
+            f"this machine: fetch it with `hf download {part.repo}` (licence: {part.licence}), or let it be "
+            f"fetched (--online)."
         )
-    network = getattr(diffusers, part.model_class)
-    return network.from_pretrained(folder, local_files_only=True, use_safetensors=True, dtype=dtype)
+    return folder
+
+
+@contextmanager
+def _loading(what: str, folder: Path, kind: str, fetch: str) -> Iterator[None]:
+    """Says in words why weights cannot be loaded."""
+    try:
+        yield
+    except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
+        raise GenerateError(
+            f'The {what} "{folder}" could not be loaded ({_short(error)}), but a complete {kind} in '
+            f"safetensors was expected: fetch it again with `{fetch}`."
+        ) from error
 
 
 def _fetched(spec: ModelSpec, task: Task, memory: Memory) -> Path:
@@ -141,9 +183,9 @@ def _fetched(spec: ModelSpec, task: Task, memory: Memory) -> Path:
     if memory.online and not Path(spec.repo).is_absolute():
         return _download(spec.repo, spec.revision, spec.gated)
     raise GenerateError(
-        f"The model {spec.name} is not on this machine: fetch it with `{fetch_command(spec, task)}` (licence: "
-        f"{spec.licence}{_gate(spec.gated, spec.repo)}), let it be fetched (online), or put it into the folder "
-        f"$SPLATREEL_MODELS/{spec.name}."
+        f"The model {spec.name} is not on this machine: fetch it with `{fetch_command(spec, task)}` "
+        f"(licence: {spec.licence}{_gate(spec.gated, spec.repo)}), let it be fetched (--online), or put it "
+        f"into the folder $SPLATREEL_MODELS/{spec.name}."
     )
 
 

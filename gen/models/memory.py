@@ -15,12 +15,14 @@ Offload = Literal["none", "model", "group"]
 WORK = 1.25
 """Memory for activations, as a factor on the weights. Rough: it grows with the number of pixels."""
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+BIG_PARTS = ("transformer", "transformer_2", "unet")
+"""Networks that are quantised."""
 QUANTISED = {"none": 1.0, "nf4": 0.3, "int8": 0.55}
-"""Share of the 16-bit weights that is left of the largest component."""
+"""Share of their 16-bit weights that is left."""
 GB = 1e9
 
 
-def component_bytes(folder: Path, dtype: str) -> dict[str, int]:
+def component_bytes(folder: Path, dtype: str, float32_parts: tuple[str, ...] = ()) -> dict[str, int]:
     """Bytes in memory of each component's weights, from the headers of its safetensors files."""
     sizes: dict[str, int] = {}
     for file in sorted(folder.rglob("*.safetensors")):
@@ -28,8 +30,17 @@ def component_bytes(folder: Path, dtype: str) -> dict[str, int]:
         # A repository may hold a whole checkpoint beside its parts, and 16-bit variants beside 32-bit files.
         if file.parent == folder or ".fp16." in file.name or ".non_ema" in file.name:
             continue
-        sizes[component] = sizes.get(component, 0) + _numbers(file) * BYTES[dtype]
+        width = BYTES["float32" if component in float32_parts else dtype]
+        sizes[component] = sizes.get(component, 0) + _numbers(file) * width
     return sizes
+
+
+def network_bytes(folder: Path, dtype: str) -> int:
+    """Bytes in memory of a network that has a folder of its own."""
+    files = [
+        file for file in folder.glob("diffusion_pytorch_model*.safetensors") if ".fp16." not in file.name
+    ]
+    return sum(map(_numbers, files)) * BYTES[dtype]
 
 
 def choose_offload(
@@ -39,10 +50,9 @@ def choose_offload(
 
     Raises `GenerateError` if nothing fits.
     """
-    whole = sum(sizes.values())
-    largest = max(sizes.values(), default=0)
-    saved = largest * (1 - QUANTISED.get(memory.quantise, 1.0))
-    whole, largest = whole - saved, largest - saved
+    share = QUANTISED[memory.quantise]
+    needs = [size * (share if name in BIG_PARTS else 1) for name, size in sizes.items()]
+    whole, largest = sum(needs), max(needs, default=0)
     if device == "cpu":
         _require(whole * WORK, host_free, name, "memory")
         return "none"

@@ -33,8 +33,6 @@ def quantisation(
 def gguf_network(diffusers: Any, folder: Path, file: Path, dtype: Any) -> dict[str, Any]:
     """The transformer of a GGUF file, for a pipeline whose other parts are in a folder."""
     need(PACKAGES["gguf"], "gguf")
-    if not file.is_file():
-        raise GenerateError(f'The GGUF file "{file}" is not there: check the path.')
     index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     entry = index.get("transformer")
     if not entry:
@@ -52,9 +50,17 @@ def gguf_network(diffusers: Any, folder: Path, file: Path, dtype: Any) -> dict[s
         )
     except (OSError, ValueError, AttributeError, KeyError) as error:
         raise GenerateError(
-            f'The GGUF file "{file}" could not be read as a {entry[1]} ({error}): fetch the one of this model.'
+            f'The GGUF file "{file}" could not be read as a {entry[1]} ({error}): fetch the one of this '
+            f"model."
         ) from error
     return {"transformer": loaded}
+
+
+def gguf_bytes(file: Path) -> int:
+    """Bytes of a GGUF file, which stays quantised in memory. Raises `GenerateError` if it is not there."""
+    if not file.is_file():
+        raise GenerateError(f'The GGUF file "{file}" is not there: check the path.')
+    return file.stat().st_size
 
 
 def need(package: str, quantise: str) -> None:

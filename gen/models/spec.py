@@ -120,6 +120,8 @@ class ModelSpec:
     """One has to accept a licence on its page before fetching it."""
     multiple: int = 16
     """Width and height must be multiples of this."""
+    fixed_size: bool = False
+    """Draws badly in other sizes, so pictures are cropped to this one unless another is asked for."""
     rule: FrameRule = field(default_factory=FrameRule)
     steps: int = 50
     guidance: float | None = 5.0
@@ -144,6 +146,10 @@ class ModelSpec:
     """Frames it was trained on, if longer clips are made by sliding a window (FreeNoise)."""
     rename: Mapping[str, str] = field(default_factory=dict)
     """Arguments that its pipeline calls differently."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """Further ones that it is called with."""
+    more_guidance: Mapping[str, float] = field(default_factory=dict)
+    """Further ones that it is called with unless a guidance is asked for."""
     note: str = ""
 
     @property

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,10 @@ class Cameras:
         if self.world_from_camera.ndim != 3 or self.world_from_camera.shape[1:] != (4, 4):
             raise ValueError(f"world_from_camera is {self.world_from_camera.shape}, expected [F, 4, 4]")
 
+    def first(self, frames: int) -> Cameras:
+        """Those of the first frames."""
+        return replace(self, world_from_camera=self.world_from_camera[:frames])
+
     def to_json(self) -> dict[str, Any]:
         """The "cameras" of a sidecar."""
         return {
@@ -64,9 +68,13 @@ def trajectory(
     Raises `GenerateError` for a move that no path of a camera is: a zoom.
     """
     poses = np.tile(np.eye(4), (frames, 1, 1))
+    kind, _, side = move.partition("-")
+    if degrees is not None and kind not in DEGREES:
+        raise GenerateError(
+            f"A turn of {degrees:g} degrees was asked for, but a {move} does not turn: leave the degrees out."
+        )
     if move == "static":
         return poses.astype(np.float32)
-    kind, _, side = move.partition("-")
     sign = 1.0 if side in ("left", "up", "in", "cw") else -1.0
     u = np.linspace(0, 1, frames)
     subject = np.array([0.0, 0.0, distance])
