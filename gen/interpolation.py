@@ -16,6 +16,7 @@ from gen.clips import read_clip
 from gen.errors import GenerateError
 from gen.events import Event, FrameRendered, VideoReused, VideoWritten
 from gen.flow_interpolation import flow_between
+from gen.requests import check_inputs, check_out
 from gen.rife import load_rife
 from gen.sidecar import FORMAT, VERSION
 from gen.types import Video
@@ -33,11 +34,17 @@ NEAR = 1e-3
 
 @dataclass(frozen=True, kw_only=True)
 class InterpolateRequest:
-    """A video with more frames a second. Either `factor` or `fps` is given."""
+    """A video with more frames a second. Either `factor` or `fps` is given.
+
+    For example:
+
+      splatreel generate interpolate clip.mp4 --factor 4 --out slow.mp4
+      splatreel generate interpolate clip.mp4 --fps 60 --out smooth.mp4
+    """
 
     video: Path
     """A video, a GIF or a folder of pictures."""
-    out: Path
+    out: Path = Path("clip.mp4")
     """The mp4 file to write; the sidecar goes beside it with the suffix .json."""
     factor: int | None = None
     """So many times as many frames, 2..8."""
@@ -51,10 +58,8 @@ class InterpolateRequest:
     def __post_init__(self) -> None:
         object.__setattr__(self, "video", Path(self.video))
         object.__setattr__(self, "out", Path(self.out))
-        if self.out.suffix.lower() != ".mp4":
-            raise GenerateError(
-                f'The video would be "{self.out}", but it must end in .mp4: rename the output.'
-            )
+        check_out(self.out)
+        check_inputs(self.out, self.video)
         if (self.factor is None) == (self.fps is None):
             found = "neither a factor nor a frame rate" if self.fps is None else "a factor and a frame rate"
             raise GenerateError(f"There is {found}, but interpolation needs one of them: try a factor of 2.")

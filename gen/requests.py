@@ -92,6 +92,8 @@ class VideoRequest:
             if "Path" in str(item.type) and isinstance(value := getattr(self, item.name), str):
                 object.__setattr__(self, item.name, Path(value))
         check_out(self.out)
+        inputs = [getattr(self, item.name) for item in fields(self) if item.name != "out"]
+        check_inputs(self.out, *(value for value in inputs if isinstance(value, Path)))
         for name in ("frames", "width", "height"):
             value = getattr(self, name)
             if value is not None and not 1 <= value <= 8192:
@@ -446,3 +448,12 @@ def check_out(out: Path) -> None:
     """Raises `GenerateError` for an output that is no mp4 file."""
     if out.suffix.lower() != ".mp4":
         raise GenerateError(f'The video would be "{out}", but it must end in .mp4: rename the output.')
+
+
+def check_inputs(out: Path, *inputs: Path) -> None:
+    """Raises `GenerateError` for an output that is one of the files to be read."""
+    if any(path.resolve() == out.resolve() for path in inputs):
+        raise GenerateError(
+            f'The video would be written over "{out}", which it is made from: choose another output file '
+            f"(--out)."
+        )
