@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gen.composer.prompt import SceneRequest, read_prompt
+from gen.composer.prompt import read_prompt
+from gen.composer.scene_request import SceneRequest
+from gen.errors import GenerateError
 from gen.events import (
     Event,
     FrameRendered,
@@ -17,7 +22,7 @@ from gen.events import (
     VideoWritten,
 )
 from gen.sidecar import FORMAT, VERSION, request_hash
-from gen.types import GenerateRequest, Video
+from gen.types import MOVES_IN_PLACE, GenerateRequest, Video
 from gen.video_files import existing_video, write_video
 
 if TYPE_CHECKING:
@@ -26,7 +31,7 @@ if TYPE_CHECKING:
     from gen.composer.compose import Composition
 
 GENERATOR = "composer"
-COMPOSER_REVISION = 2
+COMPOSER_REVISION = 3
 """Goes up whenever the same request would give other frames, so that old videos are drawn anew."""
 
 
@@ -37,7 +42,7 @@ def compose_video(request: GenerateRequest, on_event: Callable[[Event], None]) -
         PromptRead(
             used=wanted.used,
             ignored=wanted.ignored,
-            objects=tuple(f"{o.count} {o.kind}" for o in wanted.objects),
+            objects=tuple(o.describe() for o in wanted.objects),
             notes=wanted.notes,
         )
     )
@@ -57,9 +62,32 @@ def compose_video(request: GenerateRequest, on_event: Callable[[Event], None]) -
 
     started = time.perf_counter()
     content = _sidecar_content(request, wanted, composition, identity)
-    video = write_video(request.out, _reported(composition, on_event), content)
+    with _truth_of(request, composition) as files:
+        video = write_video(request.out, _reported(composition, on_event), content, files=files)
     on_event(VideoWritten(request.out, time.perf_counter() - started))
     return video
+
+
+@contextlib.contextmanager
+def _truth_of(
+    request: GenerateRequest, composition: Composition
+) -> Iterator[dict[str, tuple[str, np.ndarray | Path]]]:
+    """The truth on disk, if it was asked for, as what `write_video` puts beside the video."""
+    if not request.truth:
+        yield {}
+        return
+    from gen.composer.truth import write_truth
+
+    try:
+        request.out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=request.out.parent, prefix=".truth.") as scratch:
+            write_truth(composition, Path(scratch) / "truth")
+            yield {"truth": (f"{request.out.stem}.truth", Path(scratch) / "truth")}
+    except OSError as error:
+        raise GenerateError(
+            f'The truth could not be written beside "{request.out}" ({error.strerror or error}): '
+            f"choose an output folder that can be written and has room."
+        ) from error
 
 
 def _reported(composition: Composition, on_event: Callable[[Event], None]) -> Iterator[np.ndarray]:
@@ -77,6 +105,12 @@ def _sidecar_content(
     request: GenerateRequest, wanted: SceneRequest, composition: Composition, identity: str
 ) -> dict[str, Any]:
     path = composition.path
+    notes = [*wanted.notes, *(item.note for item in composition.objects if item.note)]
+    if path.move in MOVES_IN_PLACE:
+        notes.append(
+            f"The camera stays in place ({path.move}), so the clip has no parallax to reconstruct a scene "
+            f"from: arc, orbit and truck_left have."
+        )
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -89,7 +123,7 @@ def _sidecar_content(
         "fps": request.fps,
         "frames": request.frames,
         "words": {"used": list(wanted.used), "ignored": list(wanted.ignored)},
-        "notes": list(wanted.notes),
+        "notes": notes,
         "objects": [item.describe() for item in composition.objects],
         "settings": {
             "ground": wanted.ground,

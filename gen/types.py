@@ -7,7 +7,31 @@ from typing import Any
 
 from gen.errors import GenerateError
 
-CAMERA_MOVES = ("arc", "orbit", "spiral", "dolly_in", "dolly_out", "crane", "truck_left", "truck_right")
+CAMERA_MOVES = (
+    "arc",
+    "orbit",
+    "orbit_left",
+    "orbit_right",
+    "spiral",
+    "dolly_in",
+    "dolly_out",
+    "crane",
+    "crane_up",
+    "crane_down",
+    "truck_left",
+    "truck_right",
+    "pan_left",
+    "pan_right",
+    "tilt_up",
+    "tilt_down",
+    "roll_cw",
+    "roll_ccw",
+    "zoom_in",
+    "zoom_out",
+    "static",
+)
+MOVES_IN_PLACE = CAMERA_MOVES[CAMERA_MOVES.index("pan_left") :]
+"""Moves in which the camera stays where it is: their clips have no parallax to reconstruct depth from."""
 MAX_SIDE = 4096
 MAX_FRAMES = 3600
 
@@ -28,9 +52,12 @@ class GenerateRequest:
     fps: float = 24.0
     seed: int = 0
     camera: str | None = None
-    """One of CAMERA_MOVES; None follows the prompt, which defaults to an arc."""
+    """One of CAMERA_MOVES, with "_" or "-"; None follows the prompt, which defaults to an arc."""
     arc_degrees: float | None = None
-    """How far the camera swings around the scene; None keeps neighbouring frames close together."""
+    """How far the camera swings around the scene, pans, tilts or rolls; None keeps neighbouring frames close
+    together."""
+    truth: bool = False
+    """Whether to write the true depth, ids, motion and 3D tracks to a folder beside the video."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "out", Path(self.out))
@@ -51,6 +78,8 @@ class GenerateRequest:
             )
         if not (math.isfinite(self.fps) and 1 <= self.fps <= 240):
             raise GenerateError(f"The frame rate is {self.fps}, but it must be from 1 to 240: 24 is usual.")
+        if self.camera is not None:
+            object.__setattr__(self, "camera", self.camera.replace("-", "_"))
         if self.camera is not None and self.camera not in CAMERA_MOVES:
             raise GenerateError(
                 f'The camera move is "{self.camera}", but it must be one of {", ".join(CAMERA_MOVES)}.'

@@ -40,14 +40,15 @@ def write_video(
     frames: Iterable[np.ndarray],
     content: dict[str, Any],
     *,
-    files: dict[str, tuple[str, np.ndarray]] | None = None,
+    files: dict[str, tuple[str, np.ndarray | Path]] | None = None,
 ) -> Video:
     """Write frames [H, W, 3] uint8 and the sidecar under temporary names, then move all into place.
 
     `content` is the sidecar, whose width, height and fps the video gets. `files` are pictures [h, w, 3] or
-    stacks of pictures [F, h, w, 3] (a folder of PNG) to put beside it: by what they are, a name and the
-    pixels. The sidecar moves before the video: it carries the video's hash, so a kill between the two moves
-    shows up as a mismatch next time and the video is made anew.
+    stacks of pictures [F, h, w, 3] (a folder of PNG) to put beside it, or paths of files and folders on the
+    same disk to move there: by what they are, a name and the pixels or the path. The sidecar moves before the
+    video: it carries the video's hash, so a kill between the two moves shows up as a mismatch next time and
+    the video is made anew.
     """
     sidecar = sidecar_path(out)
     files = files or {}
@@ -104,8 +105,12 @@ def _refuse_others(out: Path, names: list[str]) -> None:
             )
 
 
-def _write_pictures(path: Path, pixels: np.ndarray) -> None:
+def _write_pictures(path: Path, pixels: np.ndarray | Path) -> None:
     from PIL import Image
+
+    if isinstance(pixels, Path):
+        os.replace(pixels, path)
+        return
 
     if pixels.ndim == 3:
         Image.fromarray(pixels).save(path, format="png")

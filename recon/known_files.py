@@ -104,8 +104,13 @@ def _read_sidecar(path: Path, content: dict[str, Any], axes: Axes | None) -> Fou
         cameras = content["cameras"]
         poses = np.array(cameras["world_from_camera"], float)
         inside, fps = cameras["intrinsics"], float(content["fps"])
-        K = np.array([[inside["fx"], 0, inside["cx"]], [0, inside["fy"], inside["cy"]], [0, 0, 1]], float)
-        lens = Lens(int(content["width"]), int(content["height"]), K)
+        size = int(content["width"]), int(content["height"])
+        # In a zoom each number is a list of one per frame.
+        each = [np.broadcast_to(np.array(inside[n], float), len(poses)) for n in ("fx", "fy", "cx", "cy")]
+        lenses = tuple(
+            Lens(*size, np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]]))
+            for fx, fy, cx, cy in zip(*each, strict=True)
+        )
         up = np.array(cameras["world_up"], float) if "world_up" in cameras else None
         if poses.ndim != 3 or poses.shape[1:] != (4, 4) or not np.isfinite(poses).all():
             raise ValueError(f"world_from_camera of shape {poses.shape}")
@@ -116,4 +121,4 @@ def _read_sidecar(path: Path, content: dict[str, Any], axes: Axes | None) -> Fou
         ) from error
     axes = axes or named(cameras.get("convention", "opencv"), path)
     names = tuple(map(str, range(len(poses))))
-    return Found(path, names, poses, (lens,) * len(poses), axes, fps, up, says_axes=True)
+    return Found(path, names, poses, lenses, axes, fps, up, says_axes=True)

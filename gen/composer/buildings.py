@@ -6,7 +6,18 @@ from dataclasses import replace
 import numpy as np
 
 from gen.composer import materials
-from gen.composer.scene import Primitive, ball, box, placed, roll_rotation, tilt_rotation, tube, yaw_rotation
+from gen.composer.scene import (
+    Joint,
+    Primitive,
+    ball,
+    box,
+    jointed,
+    placed,
+    roll_rotation,
+    tilt_rotation,
+    tube,
+    yaw_rotation,
+)
 from gen.composer.style import CREAM, DARK_WOOD, GLASS, IRON, LEAF, ROOF, STONE, WOOD, Style
 
 
@@ -103,9 +114,11 @@ def windmill(style: Style) -> list[Primitive]:
     parts += _window((0, -0.92, 2.15), 0.0)[:4]
     for i in range(4):
         turn = tilt_rotation(0.35 + i * math.pi / 2)
+        blade = []
         for u, half, surface in ((0.0, (0.05, 0.05, 0.95), spar), (0.24, (0.2, 0.02, 0.7), sail)):
             center = turn @ np.array([u, 0.0, 1.1]) + (0, -1.2, 3.35)
-            parts.append(box(tuple(center.tolist()), half, surface, rotation=turn))
+            blade.append(box(tuple(center.tolist()), half, surface, rotation=turn))
+        parts += jointed(blade, Joint("rotor", (0.0, -1.2, 3.35), (0.0, 1.0, 0.0)))
     return parts
 
 
@@ -131,3 +144,87 @@ def well(style: Style) -> list[Primitive]:
         tube((0, 0, 1.45), 0.07, 0.5, wood, rotation=tilt_rotation(math.pi / 2)),
         box((0, 0, 2.05), (0.85, 0.62, 0.28), materials.shingles(ROOF), taper=(1.0, 0.0)),
     ]
+
+
+def building(style: Style) -> list[Primitive]:
+    """A tall town building."""
+    wall = style.surface(materials.concrete, (0.66, 0.60, 0.52))
+    front = materials.windows(wall.base)
+    return [
+        box((0, 0, 0.45), (1.3, 1.1, 0.45), wall),
+        box((0, 0, 3.3), (1.22, 1.02, 2.4), front),
+        box((0, 0, 5.8), (1.3, 1.1, 0.1), wall),
+        box((0, 0, 5.96), (1.22, 1.02, 0.06), materials.pebbledash((0.46, 0.44, 0.42))),
+        box((0.5, 0.3, 6.2), (0.34, 0.3, 0.2), wall),
+        tube((-0.6, 0.2, 6.22), 0.24, 0.22, materials.rust((0.58, 0.32, 0.18))),
+        box((0, -1.12, 0.42), (0.34, 0.06, 0.42), materials.planks(DARK_WOOD)),
+        box((0, -1.2, 0.92), (0.6, 0.2, 0.05), materials.paint(ROOF)),
+        box((-0.82, -1.11, 0.5), (0.3, 0.03, 0.26), materials.stone(GLASS)),
+        box((0.82, -1.11, 0.5), (0.3, 0.03, 0.26), materials.stone(GLASS)),
+    ]
+
+
+def church(style: Style) -> list[Primitive]:
+    """A small church: a nave and a tower with a spire."""
+    wall, roof = style.surface(materials.stone_blocks, (0.80, 0.75, 0.66)), materials.shingles(ROOF)
+    parts = [
+        box((0.5, 0, 1.0), (1.6, 0.95, 1.0), wall),
+        box((0.5, 0, 2.5), (1.7, 1.08, 0.5), roof, taper=(1.0, 0.0)),
+        box((-1.3, 0, 1.7), (0.62, 0.62, 1.7), wall),
+        box((-1.3, 0, 3.45), (0.7, 0.7, 0.07), materials.stone(STONE)),
+        box((-1.3, 0, 4.3), (0.66, 0.66, 0.8), roof, taper=(0.03, 0.03)),
+        box((-1.3, 0, 5.25), (0.03, 0.03, 0.2), materials.paint(IRON)),
+        box((-1.3, 0, 5.3), (0.12, 0.03, 0.03), materials.paint(IRON)),
+        box((-1.3, -0.63, 0.55), (0.3, 0.05, 0.55), materials.planks(DARK_WOOD)),
+    ]
+    parts += [
+        tube((-1.3, y, 2.7), 0.24, 0.05, materials.paint(CREAM), rotation=roll_rotation(math.pi / 2))
+        for y in (-0.61, 0.61)
+    ]
+    for y in (-0.96, 0.96):
+        for x in (-0.2, 0.5, 1.2, 1.8):
+            parts.append(box((x, y, 1.05), (0.15, 0.04, 0.42), materials.mosaic((0.34, 0.44, 0.66))))
+    return parts
+
+
+def pyramid(style: Style) -> list[Primitive]:
+    """A stepped pyramid."""
+    wall = style.surface(materials.stone_blocks, (0.80, 0.66, 0.44))
+    parts = [
+        box((0, 0, 0.2 + 0.4 * i), (1.9 - 0.36 * i, 1.9 - 0.36 * i, 0.2), wall, taper=(0.96, 0.96))
+        for i in range(5)
+    ]
+    parts.append(
+        box((0, -1.12, 0.82), (0.3, 0.5, 0.78), materials.stone(wall.base), rotation=roll_rotation(-0.75))
+    )
+    return parts
+
+
+def arch(style: Style) -> list[Primitive]:
+    """A round arch on two piers."""
+    wall = style.surface(materials.stone_blocks, (0.72, 0.66, 0.56))
+    parts = [box((x, 0, 0.75), (0.3, 0.36, 0.75), wall) for x in (-1.05, 1.05)]
+    parts += [box((x, 0, 1.52), (0.36, 0.42, 0.06), materials.stone(wall.base)) for x in (-1.05, 1.05)]
+    for i in range(9):
+        turn = math.pi * (i + 0.5) / 9
+        center = (1.05 * math.cos(turn), 0.0, 1.58 + 1.05 * math.sin(turn))
+        parts.append(
+            box(
+                center, (0.21, 0.36, 0.3), wall, taper=(1.35, 1.0), rotation=tilt_rotation(math.pi / 2 - turn)
+            )
+        )
+    return parts
+
+
+def bridge(style: Style) -> list[Primitive]:
+    """A humped footbridge along x."""
+    wall, deck = style.surface(materials.stone_blocks, (0.66, 0.60, 0.52)), materials.planks(WOOD)
+    parts = [box((x, 0, 0.22), (0.32, 0.62, 0.22), wall, taper=(0.8, 1.0)) for x in (-1.75, 1.75)]
+    for i in range(9):
+        turn = math.radians(-40 + 10 * i)
+        x, z = 2.75 * math.sin(turn), 2.75 * math.cos(turn) - 1.75
+        parts.append(box((x, 0, z), (0.26, 0.55, 0.07), deck, rotation=tilt_rotation(turn)))
+        for y in (-0.55, 0.55):
+            parts.append(box((x, y, z + 0.5), (0.27, 0.05, 0.05), wall, rotation=tilt_rotation(turn)))
+            parts.append(box((x, y, z + 0.22), (0.04, 0.04, 0.26), wall))
+    return parts

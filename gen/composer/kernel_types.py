@@ -8,7 +8,8 @@ ELLIPSOID, TAPERED_BOX, FRUSTUM, GROUND = 0, 1, 2, 3
 """Shapes. In object space each fills [-1, 1]^3; `taper` is the size of the top over the base."""
 
 PLAIN, MOTTLED, FOLIAGE, MASONRY, STRIPES, CHECKER, GRAIN, TERRAIN = range(8)
-"""Texture patterns."""
+DOTS, VEINS, WEAVE, COBBLES, PANES, GLOW = range(8, 14)
+"""Texture patterns. What glows is as bright as its colour, whatever falls on it."""
 
 GOLDEN_ANGLE = 2.39996
 """Radians between neighbours of a sunflower pattern."""
@@ -17,8 +18,8 @@ GOLDEN_ANGLE = 2.39996
 class SceneArrays(NamedTuple):
     """Primitives as arrays, in bounding-volume order. Primitive 0 is the ground plane z = 0."""
 
-    kind: np.ndarray  # [P] int64
     identity: np.ndarray  # [P] int64: 0 for the ground, n for the n-th part; textures follow it, not the tree
+    kind: np.ndarray  # [P] int64
     object_from_world: np.ndarray  # [P, 3, 4]
     half_size: np.ndarray  # [P, 3] metres per object unit
     taper: np.ndarray  # [P, 2]
@@ -30,9 +31,10 @@ class SceneArrays(NamedTuple):
 
 
 class Light(NamedTuple):
-    """Sun, sky and haze. Colours are linear RGB."""
+    """Sun or ceiling lamp, sky and haze. Colours are linear RGB."""
 
-    sun_directions: np.ndarray  # [9, 3] unit vectors towards points of the sun's disc
+    sun: np.ndarray  # [9, 3] unit vectors towards points of the sun's disc; of a lamp, points in metres
+    lamp_distance: float  # metres from which the lamp gives `sun_color`; 0: it is the sun
     sun_color: np.ndarray  # [3]
     zenith: np.ndarray  # [3]
     horizon: np.ndarray  # [3]

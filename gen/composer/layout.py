@@ -1,112 +1,188 @@
-"""Places the objects of a prompt on the ground and sets the stage around them."""
+"""Places the objects of a prompt: the largest in the middle, what is related to another one by it."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gen.composer import buildings, materials, plants, things
-from gen.composer.camera_paths import MIDDLE_BEARING, CameraPath
-from gen.composer.materials import Material
-from gen.composer.prompt import ObjectRequest
-from gen.composer.scene import Primitive, ball, extent, placed
+from gen.composer import relations
+from gen.composer.builders import BUILDERS
+from gen.composer.camera_paths import MIDDLE_BEARING
+from gen.composer.motion import Motion, motion_of
+from gen.composer.placed_object import PlacedObject
+from gen.composer.scene import Primitive, extent, placed
+from gen.composer.scene_request import ObjectRequest
 from gen.composer.style import Style
 from gen.composer.vocabulary import COLORS
-
-BUILDERS: dict[str, Callable[[Style], list[Primitive]]] = {
-    "house": buildings.house,
-    "tower": buildings.tower,
-    "windmill": buildings.windmill,
-    "tent": buildings.tent,
-    "well": buildings.well,
-    "fence": things.fence,
-    "car": things.car,
-    "bench": things.bench,
-    "table": things.table,
-    "chair": things.chair,
-    "lamp": things.lamp,
-    "barrel": things.barrel,
-    "box": things.crate,
-    "ball": things.toy_ball,
-    "cone": things.traffic_cone,
-    "pillar": things.pillar,
-    "robot": things.robot,
-    "tree": plants.tree,
-    "pine": plants.pine,
-    "bush": plants.bush,
-    "cactus": plants.cactus,
-    "mushroom": plants.mushroom,
-    "flower": plants.flower,
-    "rock": plants.rock,
-    "snowman": plants.snowman,
-}
-"""How to build each object of the vocabulary."""
 
 CANDIDATES = 300
 """Places tried for each object."""
 FOOTPRINT = 0.88
 """Share of the circle around an object that others stay out of; its corners do not fill the circle."""
 
-Draft = tuple[ObjectRequest, list[Primitive], float, float]
-"""An object not yet placed: request, parts, radius and height in metres."""
-
 
 @dataclass(frozen=True)
-class PlacedObject:
-    """One object on the ground."""
+class Draft:
+    """An object not yet placed."""
 
     request: ObjectRequest
     parts: list[Primitive]
-    position: tuple[float, float]
-    """Metres."""
-    yaw: float
-    """Radians; 0 faces -y."""
     radius: float
-    """Of the circle around its footprint, metres."""
     height: float
-    """Metres."""
+    """Metres, with its way and its bounces."""
+    motion: Motion | None
 
-    def describe(self) -> dict[str, object]:
-        """For the sidecar."""
-        return {
-            "kind": self.request.kind,
-            "color": self.request.color,
-            "material": self.request.material,
-            "position": [round(v, 4) for v in self.position],
-            "yaw_degrees": round(math.degrees(self.yaw), 2),
-            "radius": round(self.radius, 4),
-            "height": round(self.height, 4),
-        }
+    def at(self, x: float, y: float, yaw: float, **more: object) -> PlacedObject:
+        """The object, placed at x, y in metres."""
+        return PlacedObject(
+            self.request,
+            self.parts,
+            (x, y),
+            yaw,
+            self.radius,
+            self.height,
+            motion=self.motion,
+            **more,  # pyright: ignore[reportArgumentType]
+        )
 
 
-def place_objects(requests: tuple[ObjectRequest, ...], rng: np.random.Generator) -> list[PlacedObject]:
-    """Every requested object, the largest in the middle, none touching, all to be seen from the front."""
-    drafts: list[Draft] = []
-    for request in requests:
-        for _ in range(request.count):
-            color = COLORS[request.color] if request.color else None
-            parts = BUILDERS[request.kind](Style(rng, color, request.material))
-            parts = placed(parts, 0.0, 0.0, 0.0, request.scale * rng.uniform(0.93, 1.07))
-            drafts.append((request, parts, *extent(parts)))
-    drafts = _hero_first(drafts)
+def place_objects(
+    requests: tuple[ObjectRequest, ...], rng: np.random.Generator, seconds: float = 0.0
+) -> list[PlacedObject]:
+    """Every requested object, none touching, all to be seen from the front. The clip lasts `seconds`."""
+    anchors = _anchors(requests)
+    free = [i for i in range(len(requests)) if i not in anchors]
+    drafts: list[tuple[int, Draft]] = []
+    for i in free:
+        drafts += [(i, _draft(requests[i], rng, seconds)) for _ in range(requests[i].count)]
     done: list[PlacedObject] = []
-    for request, parts, radius, height in drafts:
-        x, y = (0.0, 0.0) if not done else _best_place(done, radius, height, rng)
+    by_request: dict[int, list[PlacedObject]] = {}
+    for i, draft in _hero_first(drafts):
+        x, y = (0.0, 0.0) if not done else _best_place(done, draft.radius, draft.height, rng)
         yaw = math.radians(rng.uniform(-14.0, 14.0) + (0.0 if not done else 0.6 * MIDDLE_BEARING))
-        done.append(PlacedObject(request, placed(parts, x, y, yaw, 1.0), (x, y), yaw, radius, height))
+        done.append(draft.at(x, y, yaw))
+        by_request.setdefault(i, []).append(done[-1])
+    waiting = sorted(anchors, key=lambda i: _depth(i, anchors))
+    for i in waiting:
+        by_request[i] = _place_related(requests[i], by_request[anchors[i]], done, rng, seconds)
+        done += by_request[i]
     return done
 
 
-def _hero_first(drafts: list[Draft]) -> list[Draft]:
+def _anchors(requests: tuple[ObjectRequest, ...]) -> dict[int, int]:
+    """By request: the request it is placed by. Chairs go to the table unless they are told otherwise."""
+    anchors = {i: r.anchor for i, r in enumerate(requests) if r.anchor is not None}
+    tables = [i for i, request in enumerate(requests) if request.kind == "table"]
+    for i, request in enumerate(requests):
+        if tables and request.kind == "chair" and request.motion is None and i not in anchors:
+            above: int | None = tables[0]
+            while above is not None and above != i:
+                above = anchors.get(above)
+            if above is None:
+                anchors[i] = tables[0]
+    return anchors
+
+
+def _depth(index: int, anchors: dict[int, int]) -> int:
+    """How many others have to be placed first."""
+    return 1 + _depth(anchors[index], anchors) if index in anchors else 0
+
+
+def _draft(
+    request: ObjectRequest, rng: np.random.Generator, seconds: float, scale: float = 1.0, raised: bool = False
+) -> Draft:
+    color = COLORS[request.color] if request.color else None
+    parts = BUILDERS[request.kind](Style(rng, color, request.material, raised))
+    parts = placed(parts, 0.0, 0.0, 0.0, scale * request.scale * rng.uniform(0.93, 1.07))
+    return _moving(request, parts, seconds, rng.uniform())
+
+
+def _moving(request: ObjectRequest, parts: list[Primitive], seconds: float, phase: float) -> Draft:
+    radius, height = extent(parts)
+    if request.motion is None:
+        return Draft(request, parts, radius, height, None)
+    motion = motion_of(request.motion, request.kind, parts, (radius, height), seconds, phase)
+    up = motion.bounce_height if motion.kind == "bounce" else 0.0
+    return Draft(request, parts, radius + motion.reach(), height + up, motion)
+
+
+def _place_related(
+    request: ObjectRequest,
+    anchors: list[PlacedObject],
+    done: list[PlacedObject],
+    rng: np.random.Generator,
+    seconds: float,
+) -> list[PlacedObject]:
+    """All objects of a request, shared out among the objects it is placed by."""
+    relation = request.relation or "beside"
+    raised = relation == "on"
+    drafts = [_draft(request, rng, seconds, raised=raised) for _ in range(request.count)]
+    for scale in relations.SCALES if relation in ("on", "under") else (1.0,):
+        fitted = [
+            draft
+            if scale == 1.0
+            else _moving(request, placed(draft.parts, 0, 0, 0, scale), seconds, 0.37 * i % 1.0)
+            for i, draft in enumerate(drafts)
+        ]
+        found: list[PlacedObject] = []
+        for i, draft in enumerate(fitted):
+            anchor = anchors[i % len(anchors)]
+            item = _related(draft, relation, anchor, i // len(anchors), done + found, rng)
+            if item is None:
+                break
+            found.append(item)
+        if len(found) == len(fitted):
+            if scale < 0.75:
+                smaller = f"The {request.kind} is drawn at {scale:.0%} of its size to fit {relation}"
+                found[0] = replace(found[0], note=f"{smaller} the {anchors[0].request.kind}.")
+            return found
+    found = []
+    for i, draft in enumerate(drafts):
+        anchor = anchors[i % len(anchors)]
+        if relation == "on":
+            small = min(1.0, 0.8 * anchor.radius / draft.radius)
+            draft = _moving(request, placed(draft.parts, 0, 0, 0, small), seconds, 0.0)
+            x, y, z = relations.summit(anchor, done + found)
+            found.append(draft.at(x, y, anchor.yaw, base=z - 0.03 * draft.height, carrier=anchor))
+            continue
+        item = _related(draft, "front", anchor, i // len(anchors), done + found, rng)
+        assert item is not None
+        note = f"There is no room under the {anchor.request.kind}, so the {request.kind} is in front of it."
+        found.append(replace(item, note=note))
+    return found
+
+
+def _related(
+    draft: Draft,
+    relation: str,
+    anchor: PlacedObject,
+    number: int,
+    done: list[PlacedObject],
+    rng: np.random.Generator,
+) -> PlacedObject | None:
+    """The `number`-th object by an anchor, or None if there is no room on it or under it."""
+    yaw = anchor.yaw + math.radians(rng.uniform(-20.0, 20.0))
+    if relation == "on":
+        spot = relations.flat_top(anchor, done, draft.radius)
+        return None if spot is None else draft.at(spot[0], spot[1], yaw, base=spot[2], carrier=anchor)
+    if relation == "under":
+        spot = relations.room_below(anchor, done, draft.radius, draft.height)
+        return None if spot is None else draft.at(*spot, yaw)
+    if draft.request.kind == "chair" and anchor.request.kind == "table" and relation == "beside":
+        return draft.at(*relations.seat_at_table(anchor, number))
+    x, y = relations.spot_around(anchor, relation, done, draft.radius, draft.height, number)
+    return draft.at(x, y, math.radians(rng.uniform(-14.0, 14.0) + 0.6 * MIDDLE_BEARING))
+
+
+def _hero_first(drafts: list[tuple[int, Draft]]) -> list[tuple[int, Draft]]:
     """The object named first leads, unless another dwarfs it; then the rest by size."""
 
-    def size(draft: Draft) -> float:
-        return draft[2] * draft[3]
+    def size(item: tuple[int, Draft]) -> float:
+        return item[1].radius * item[1].height
 
     by_size = sorted(drafts, key=size, reverse=True)
     hero = drafts[0] if size(drafts[0]) > 0.3 * size(by_size[0]) else by_size[0]
-    return [hero, *(draft for draft in by_size if draft is not hero)]
+    return [hero, *(item for item in by_size if item is not hero)]
 
 
 def _best_place(
@@ -147,95 +223,5 @@ def subject_points(done: list[PlacedObject]) -> np.ndarray:
         x, y = item.position
         for turn in np.linspace(0.0, 2 * math.pi, 8, endpoint=False):
             rx, ry = 0.85 * item.radius * math.cos(turn), 0.85 * item.radius * math.sin(turn)
-            rings += [(x + rx, y + ry, 0.0), (x + 0.6 * rx, y + 0.6 * ry, item.height)]
+            rings += [(x + rx, y + ry, item.base), (x + 0.6 * rx, y + 0.6 * ry, item.base + item.height)]
     return np.array(rings)
-
-
-def stage(
-    ground: str, done: list[PlacedObject], path: CameraPath, rng: np.random.Generator
-) -> list[Primitive]:
-    """What surrounds the subject: pebbles and tufts near it, trees and hills behind it.
-
-    They give every part of the picture something at a finite distance for structure from motion.
-    """
-    eyes = path.world_from_camera[:, :3, 3]
-    camera_radius = float(np.linalg.norm(eyes[:, :2], axis=1).max())
-    radius = max(math.hypot(*item.position) + item.radius for item in done)
-    parts = _scatter(ground, done, radius, rng)
-    parts += _backdrop(ground, camera_radius, rng)
-    return [part for part in parts if _in_any_view(part, path)]
-
-
-def _scatter(
-    ground: str, done: list[PlacedObject], radius: float, rng: np.random.Generator
-) -> list[Primitive]:
-    """Pebbles, and tufts where something grows, on the ground between and around the objects."""
-    pebble = materials.stone((0.60, 0.57, 0.52))
-    tufts = [materials.foliage(c) for c in TUFT_COLORS.get(ground, ())]
-    parts: list[Primitive] = []
-    for _ in range(0 if ground == "floor" else 90):
-        turn, reach = rng.uniform(0.0, 2 * math.pi), (radius + 3.5) * math.sqrt(rng.uniform(0.02, 1.0))
-        x, y = reach * math.cos(turn), reach * math.sin(turn)
-        if any(math.hypot(x - o.position[0], y - o.position[1]) < o.radius + 0.1 for o in done):
-            continue
-        size = rng.uniform(0.06, 0.17)
-        grows = tufts and rng.uniform() < 0.6
-        surface = tufts[rng.integers(len(tufts))] if grows else pebble
-        shape = (1.2 * size, 1.2 * size, 0.9 * size) if grows else (size, 0.8 * size, 0.6 * size)
-        parts += placed([ball((0.0, 0.0, 0.35 * shape[2]), shape, surface)], x, y, turn, 1.0)
-    return parts
-
-
-TUFT_COLORS: dict[str, tuple[materials.Color, ...]] = {
-    "grass": ((0.34, 0.48, 0.14), (0.46, 0.54, 0.20), (0.62, 0.58, 0.26)),
-    "autumn": ((0.62, 0.40, 0.12), (0.55, 0.48, 0.18)),
-    "desert": ((0.52, 0.50, 0.28),),
-}
-"""Low plants between the objects."""
-
-BACKDROPS: dict[str, tuple[tuple[str, ...], Material]] = {
-    "grass": (("pine", "tree", "tree"), materials.foliage((0.36, 0.46, 0.22))),
-    "autumn": (("autumn_tree", "autumn_tree", "pine"), materials.foliage((0.56, 0.42, 0.18))),
-    "desert": (("rock", "rock", "cactus"), materials.stone((0.74, 0.50, 0.34))),
-    "sand": (("rock", "bush"), materials.stone((0.76, 0.66, 0.50))),
-    "snow": (("pine", "pine", "pine"), materials.stone((0.88, 0.91, 0.96))),
-    "floor": (("pillar", "pillar"), materials.stone((0.66, 0.60, 0.54))),
-}
-"""Kinds that stand in the distance on each ground, and what the hills behind them are made of."""
-
-
-def _backdrop(ground: str, camera_radius: float, rng: np.random.Generator) -> list[Primitive]:
-    """A ring of trees or rocks outside the camera's path, then two rings of hills."""
-    kinds, hill = BACKDROPS[ground]
-    parts: list[Primitive] = []
-    ring, count = camera_radius + 3.0, 44
-    for i in range(count):
-        turn = 2 * math.pi * (i + rng.uniform(-0.4, 0.4)) / count
-        reach = ring * rng.uniform(1.0, 1.7)
-        kind = kinds[rng.integers(len(kinds))]
-        orange = (0.74, 0.42, 0.12) if rng.uniform() < 0.5 else (0.70, 0.26, 0.12)
-        style = Style(rng, orange) if kind == "autumn_tree" else Style(rng)
-        built = BUILDERS["tree" if kind == "autumn_tree" else kind](style)
-        scale = rng.uniform(0.8, 1.25) * (1.6 if kind == "rock" else 1.0)
-        parts += placed(built, reach * math.cos(turn), reach * math.sin(turn), rng.uniform(0, 6.28), scale)
-    coarse = hill.scaled(5.0)
-    for far, height, number in ((2.6, 0.22, 11), (4.2, 0.42, 9)):
-        for i in range(number):
-            turn = 2 * math.pi * (i + rng.uniform(-0.3, 0.3)) / number
-            reach = far * ring * rng.uniform(0.95, 1.1)
-            width, up = 0.8 * far * ring * rng.uniform(0.7, 1.1), height * ring * rng.uniform(0.6, 1.2)
-            dome = ball((0.0, 0.0, -0.15 * up), (0.6 * width, width, up), coarse)
-            parts += placed([dome], reach * math.cos(turn), reach * math.sin(turn), turn, 1.0)
-    return parts
-
-
-def _in_any_view(part: Primitive, path: CameraPath) -> bool:
-    """Whether a part's bounding sphere is inside the view of any camera, with room for its shadow."""
-    center = np.array(part.center)
-    radius = 1.5 * max(part.half_size) + 0.5
-    half_width = path.cx / path.focal
-    for pose in path.world_from_camera:
-        x, _, z = (center - pose[:3, 3]) @ pose[:3, :3]
-        if z > -radius and abs(x) < half_width * max(z, 0.0) + radius * math.hypot(1.0, half_width):
-            return True
-    return False

@@ -5,7 +5,22 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gen.composer.kernel_types import CHECKER, FOLIAGE, GRAIN, MASONRY, MOTTLED, PLAIN, STRIPES, TERRAIN
+from gen.composer.kernel_types import (
+    CHECKER,
+    COBBLES,
+    DOTS,
+    FOLIAGE,
+    GLOW,
+    GRAIN,
+    MASONRY,
+    MOTTLED,
+    PANES,
+    PLAIN,
+    STRIPES,
+    TERRAIN,
+    VEINS,
+    WEAVE,
+)
 
 Color = tuple[float, float, float]
 """sRGB, 0..1."""
@@ -117,14 +132,179 @@ def terrain(base: Color, second: Color, bare: Color, contrast: float = 0.4) -> M
     return Material(TERRAIN, base, second, bare, 1.0, contrast)
 
 
+def marble(color: Color) -> Material:
+    """Polished marble: clouds with veins through them."""
+    return Material(VEINS, color, shade(color, 0.42), shade(color, 0.82), 1.5, 0.16)
+
+
+def concrete(color: Color) -> Material:
+    """Cast concrete."""
+    return Material(MOTTLED, color, shade(color, 0.76), color, 2.0, 0.45)
+
+
+def granite(color: Color) -> Material:
+    """Fine-grained stone with light and dark crystals."""
+    return Material(MOTTLED, shade(color, 1.35), shade(color, 0.3), color, 7.0, 0.5)
+
+
+def clay(color: Color) -> Material:
+    """Fired clay."""
+    return Material(MOTTLED, color, shade(color, 0.78), color, 2.2, 0.4)
+
+
+def rust(color: Color) -> Material:
+    """Iron that has rusted in patches."""
+    return Material(TERRAIN, color, shade(color, 0.5), (0.34, 0.36, 0.38), 2.4, 0.45)
+
+
+def cobbles(color: Color) -> Material:
+    """Round stones set close together."""
+    return Material(COBBLES, color, shade(color, 0.35), shade(color, 1.25), 3.4, 0.5)
+
+
+def pebbledash(color: Color) -> Material:
+    """Small pebbles in mortar."""
+    return Material(COBBLES, color, shade(color, 0.7), shade(color, 0.6), 8.0, 0.4)
+
+
+def thatch(color: Color) -> Material:
+    """Bundles of straw."""
+    return Material(MASONRY, color, shade(color, 0.5), shade(color, 1.3), 14.0, 1.0, 0.16, 0.5)
+
+
+def fabric(color: Color) -> Material:
+    """Coarsely woven cloth."""
+    return Material(WEAVE, color, shade(color, 0.62), color, 9.0, 0.4)
+
+
+def leather(color: Color) -> Material:
+    """Creased leather."""
+    return Material(COBBLES, color, shade(color, 0.62), shade(color, 1.15), 10.0, 0.3)
+
+
+def cardboard(color: Color) -> Material:
+    """Corrugated cardboard."""
+    return Material(STRIPES, color, shade(color, 0.86), color, 11.0, 0.35)
+
+
+def bamboo(color: Color) -> Material:
+    """Canes side by side, with their knots."""
+    return Material(MASONRY, color, shade(color, 0.45), shade(color, 1.2), 2.6, 0.6, 0.3, 0.05)
+
+
+def dots(color: Color, other: Color = (0.93, 0.91, 0.86)) -> Material:
+    """Round dots on a ground of another colour."""
+    return Material(DOTS, color, other, color, 3.6, 0.3)
+
+
+def mosaic(color: Color) -> Material:
+    """Small square stones of many shades."""
+    return Material(PANES, shade(color, 1.2), (0.82, 0.79, 0.72), shade(color, 0.35), 6.0, 0.9, 1.0, 0.14)
+
+
+def windows(wall: Color, glass: Color = (0.26, 0.34, 0.42)) -> Material:
+    """A front of a tall building: rows of windows in a wall."""
+    return Material(PANES, glass, wall, shade(glass, 1.7), 1.35, 0.5, 0.85, 0.42)
+
+
+def moss(color: Color) -> Material:
+    """Stone overgrown with moss."""
+    return Material(TERRAIN, color, shade(color, 0.55), (0.46, 0.44, 0.40), 2.0, 0.5)
+
+
+def ice(color: Color) -> Material:
+    """Cracked ice."""
+    return Material(VEINS, color, (0.97, 0.98, 1.0), shade(color, 0.75), 1.8, 0.2)
+
+
+def sandstone(color: Color) -> Material:
+    """Layers of sand."""
+    return Material(STRIPES, color, shade(color, 0.8), color, 5.0, 0.5)
+
+
+def plastic(color: Color) -> Material:
+    """Plastic or rubber with scuffs."""
+    return Material(MOTTLED, color, shade(color, 0.86), color, 1.6, 0.3)
+
+
+def fur(color: Color) -> Material:
+    """Short fur or wool in locks."""
+    return Material(FOLIAGE, shade(color, 0.85), shade(color, 1.12), color, 7.0, 0.45)
+
+
+def logs(color: Color) -> Material:
+    """Round timbers, one on the other."""
+    return Material(MASONRY, color, shade(color, 0.3), shade(color, 1.25), 3.4, 0.8, 40.0, 0.14)
+
+
+def wallpaper(color: Color) -> Material:
+    """Wallpaper with a small repeated figure, a little worn."""
+    return Material(DOTS, color, shade(color, 1.16), color, 4.2, 0.32)
+
+
+def camouflage(color: Color) -> Material:
+    """Patches of three tones."""
+    return Material(TERRAIN, color, shade(color, 0.45), blend(color, (0.55, 0.45, 0.28), 0.7), 2.2, 0.3)
+
+
+def glow(color: Color) -> Material:
+    """A lamp's glass or a bright window; colours above 1 shine."""
+    return Material(GLOW, color, color, color, 3.0, 0.12)
+
+
 MATERIALS: dict[str, Callable[[Color], Material]] = {
     "brick": brick,
     "wood": planks,
     "stone": stone_blocks,
-    "marble": stone,
+    "marble": marble,
     "metal": paint,
     "plaster": paint,
     "striped": stripes,
     "checkered": checks,
+    "concrete": concrete,
+    "granite": granite,
+    "clay": clay,
+    "rust": rust,
+    "cobblestone": cobbles,
+    "pebble": pebbledash,
+    "straw": thatch,
+    "fabric": fabric,
+    "leather": leather,
+    "cardboard": cardboard,
+    "bamboo": bamboo,
+    "dotted": dots,
+    "mosaic": mosaic,
+    "mossy": moss,
+    "ice": ice,
+    "sandstone": sandstone,
+    "plastic": plastic,
+    "fur": fur,
+    "log": logs,
+    "shingled": shingles,
+    "camouflage": camouflage,
 }
 """Surface for each material word of the vocabulary."""
+
+MATERIAL_COLORS: dict[str, Color] = {
+    "brick": (0.62, 0.36, 0.27),
+    "wood": (0.58, 0.41, 0.26),
+    "stone": (0.62, 0.58, 0.52),
+    "marble": (0.88, 0.86, 0.82),
+    "metal": (0.56, 0.58, 0.60),
+    "concrete": (0.60, 0.59, 0.57),
+    "granite": (0.50, 0.47, 0.46),
+    "clay": (0.72, 0.42, 0.28),
+    "rust": (0.58, 0.30, 0.16),
+    "cobblestone": (0.54, 0.52, 0.49),
+    "pebble": (0.62, 0.58, 0.52),
+    "straw": (0.78, 0.64, 0.34),
+    "leather": (0.42, 0.25, 0.15),
+    "cardboard": (0.70, 0.54, 0.36),
+    "bamboo": (0.74, 0.66, 0.36),
+    "mossy": (0.36, 0.46, 0.20),
+    "ice": (0.66, 0.82, 0.92),
+    "sandstone": (0.80, 0.64, 0.44),
+    "log": (0.46, 0.31, 0.19),
+    "camouflage": (0.40, 0.44, 0.26),
+}
+"""Usual colours of materials that have one, sRGB."""

@@ -142,3 +142,13 @@ def snowman(style: Style) -> list[Primitive]:
             box((side * 0.62, 0, 1.38), (0.025, 0.025, 0.32), materials.bark(DARK_WOOD), rotation=lean)
         )
     return parts
+
+
+def pumpkin(style: Style) -> list[Primitive]:
+    """A ribbed pumpkin."""
+    skin = style.surface(materials.stone, (0.86, 0.46, 0.12))
+    parts = []
+    for i in range(8):
+        turn = 2 * math.pi * i / 8
+        parts.append(ball((0.2 * math.cos(turn), 0.2 * math.sin(turn), 0.3), (0.22, 0.22, 0.3), skin))
+    return [*parts, tube((0, 0, 0.62), 0.05, 0.1, materials.bark(DARK_WOOD), 0.7, tilt_rotation(0.2))]

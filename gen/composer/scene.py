@@ -6,16 +6,17 @@ World: metres, right-handed, +z up, the ground is z = 0. An object faces -y unti
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 
+from gen.composer.bounding_tree import bounding_tree, joined
 from gen.composer.kernel_types import ELLIPSOID, FRUSTUM, GROUND, TAPERED_BOX, SceneArrays
 from gen.composer.materials import Material
 
 Vec3 = tuple[float, float, float]
 
-LEAF_SIZE = 2
-"""Primitives per leaf of the bounding-volume tree."""
+JointKind = Literal["wheel", "limb", "rotor"]
 
 
 def yaw_rotation(yaw: float) -> np.ndarray:
@@ -37,6 +38,19 @@ def roll_rotation(angle: float) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class Joint:
+    """What a part turns about while its object moves."""
+
+    kind: JointKind
+    pivot: Vec3
+    """Metres."""
+    axis: Vec3
+    """Unit vector."""
+    gain: float = 1.0
+    """Of a wheel: radians per metre. Of a limb: +1 or -1, one side against the other. Of a rotor: turns."""
+
+
+@dataclass(frozen=True)
 class Primitive:
     """One solid shape."""
 
@@ -51,6 +65,8 @@ class Primitive:
     """Size of the top over the size of the base, along x and y. A gable roof is (1, 0)."""
     rotation: np.ndarray = field(default_factory=lambda: np.eye(3))
     """Parent from own axes, [3, 3]."""
+    joint: Joint | None = None
+    """None: it moves only with its whole object."""
 
     def corners(self) -> np.ndarray:
         """The eight corners of its box in the parent frame, [8, 3] metres."""
@@ -105,9 +121,45 @@ def placed(parts: Iterable[Primitive], x: float, y: float, yaw: float, scale: fl
                 half_size=tuple(scale * s for s in part.half_size),
                 rotation=turn @ part.rotation,
                 material=part.material.scaled(scale),
+                joint=_placed_joint(part.joint, turn, np.array([x, y, 0.0]), scale),
             )
         )
     return result
+
+
+def _placed_joint(joint: Joint | None, turn: np.ndarray, offset: np.ndarray, scale: float) -> Joint | None:
+    if joint is None:
+        return None
+    pivot, axis = turn @ (scale * np.asarray(joint.pivot)) + offset, turn @ np.asarray(joint.axis)
+    gain = joint.gain / scale if joint.kind == "wheel" else joint.gain
+    return Joint(joint.kind, tuple(pivot.tolist()), tuple(axis.tolist()), gain)
+
+
+def jointed(parts: Iterable[Primitive], joint: Joint) -> list[Primitive]:
+    """The parts with a joint."""
+    return [replace(part, joint=joint) for part in parts]
+
+
+def carried(part: Primitive, parent_from_part: np.ndarray) -> Primitive:
+    """A part moved by a rigid transform [4, 4]."""
+    turn, shift = parent_from_part[:3, :3], parent_from_part[:3, 3]
+    center = turn @ np.asarray(part.center) + shift
+    return replace(part, center=tuple(center.tolist()), rotation=turn @ part.rotation)
+
+
+def axis_rotation(axis: Sequence[float], angle: float) -> np.ndarray:
+    """Rotation about a unit axis by `angle` radians, right-handed, [3, 3] (Rodrigues)."""
+    x, y, z = axis
+    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    return np.eye(3) + math.sin(angle) * cross + (1.0 - math.cos(angle)) * cross @ cross
+
+
+def about(pivot: Sequence[float], rotation: np.ndarray) -> np.ndarray:
+    """A rotation [3, 3] about a point in metres, as a rigid transform [4, 4]."""
+    transform = np.eye(4)
+    transform[:3, :3] = rotation
+    transform[:3, 3] = np.asarray(pivot) - rotation @ np.asarray(pivot)
+    return transform
 
 
 def extent(parts: Sequence[Primitive]) -> tuple[float, float]:
@@ -118,19 +170,38 @@ def extent(parts: Sequence[Primitive]) -> tuple[float, float]:
 
 def to_arrays(ground: Material, parts: Sequence[Primitive]) -> SceneArrays:
     """Arrays for the ray tracer. The ground comes first; the parts follow in tree order."""
-    boxes = np.array([_bounds(part) for part in parts])
-    order, node_bounds, node_links = _bounding_tree(boxes)
     plane = Primitive(GROUND, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), ground)
-    ordered = [plane, *(parts[i] for i in order)]
+    order, bounds, links = bounding_tree(np.array([_bounds(part) for part in parts]))
+    return _arrays([0, *(1 + i for i in order)], [plane, *(parts[i] for i in order)], bounds, links)
+
+
+def with_movers(still: SceneArrays, parts: Sequence[Primitive]) -> SceneArrays:
+    """Arrays of the still parts and of those that move, where they are now.
+
+    Parts keep their identities: movers are numbered on from the still parts, in the order given.
+    """
+    if not parts:
+        return still
+    count = len(still.kind)
+    order, bounds, links = bounding_tree(np.array([_bounds(part) for part in parts]))
+    more = _arrays([count + i for i in order], [parts[i] for i in order], bounds, links)
+    both = [np.concatenate(pair) for pair in zip(still[:-2], more[:-2], strict=True)]
+    return SceneArrays._make([*both, *joined(still.node_bounds, still.node_links, bounds, links, count)])
+
+
+def _arrays(
+    identities: list[int], parts: list[Primitive], node_bounds: np.ndarray, node_links: np.ndarray
+) -> SceneArrays:
+    """Arrays of parts in the order of their tree."""
     return SceneArrays(
-        kind=np.array([p.kind for p in ordered], np.int64),
-        identity=np.array([0, *(1 + i for i in order)], np.int64),
-        object_from_world=np.array([_object_from_world(p) for p in ordered]),
-        half_size=np.array([p.half_size for p in ordered], np.float64),
-        taper=np.array([p.taper for p in ordered], np.float64),
-        pattern=np.array([p.material.pattern for p in ordered], np.int64),
-        colors=np.array([p.material.linear_colors() for p in ordered]),
-        pattern_args=np.array([p.material.pattern_args() for p in ordered], np.float64),
+        identity=np.array(identities, np.int64),
+        kind=np.array([p.kind for p in parts], np.int64),
+        object_from_world=np.array([_object_from_world(p) for p in parts]),
+        half_size=np.array([p.half_size for p in parts], np.float64),
+        taper=np.array([p.taper for p in parts], np.float64),
+        pattern=np.array([p.material.pattern for p in parts], np.int64),
+        colors=np.array([p.material.linear_colors() for p in parts]),
+        pattern_args=np.array([p.material.pattern_args() for p in parts], np.float64),
         node_bounds=node_bounds,
         node_links=node_links,
     )
@@ -149,50 +220,3 @@ def _bounds(part: Primitive) -> np.ndarray:
         return np.concatenate([part.center - reach, part.center + reach])
     corners = part.corners()
     return np.concatenate([corners.min(0), corners.max(0)])
-
-
-def _bounding_tree(boxes: np.ndarray) -> tuple[list[int], np.ndarray, np.ndarray]:
-    """Bounding-volume tree over boxes [P, 6]: (order of the boxes, node bounds [N, 6], links [N, 3]).
-
-    Nodes split where the surface-area heuristic is least. A link is (left, right, axis), or for a
-    leaf (-first - 1, count, 0), `first` counting the ground plane as primitive 0.
-    """
-    order: list[int] = []
-    bounds: list[np.ndarray] = []
-    links: list[tuple[int, int, int]] = []
-
-    def build(members: np.ndarray) -> int:
-        node = len(bounds)
-        bounds.append(np.concatenate([boxes[members, :3].min(0), boxes[members, 3:].max(0)]))
-        links.append((0, 0, 0))
-        if len(members) <= LEAF_SIZE:
-            links[node] = (-(len(order) + 1) - 1, len(members), 0)
-            order.extend(members.tolist())
-            return node
-        axis, members, left_count = _best_split(boxes, members)
-        links[node] = (build(members[:left_count]), build(members[left_count:]), axis)
-        return node
-
-    build(np.arange(len(boxes)))
-    return order, np.array(bounds), np.array(links, np.int64)
-
-
-def _best_split(boxes: np.ndarray, members: np.ndarray) -> tuple[int, np.ndarray, int]:
-    """(axis, members in order along it, how many go left) of least surface area times members."""
-    best_cost, best = math.inf, (0, members, len(members) // 2)
-    counts = np.arange(1, len(members))
-    for axis in range(3):
-        ordered = members[np.argsort(boxes[members, axis] + boxes[members, axis + 3], kind="stable")]
-        left = _running_areas(boxes[ordered])[:-1]
-        right = _running_areas(boxes[ordered[::-1]])[::-1][1:]
-        cost = left * counts + right * counts[::-1]
-        if cost.min() < best_cost:
-            best_cost, best = cost.min(), (axis, ordered, int(cost.argmin()) + 1)
-    return best
-
-
-def _running_areas(boxes: np.ndarray) -> np.ndarray:
-    """Half the surface area of the union of the first n boxes, for n = 1 … len(boxes)."""
-    low, high = np.minimum.accumulate(boxes[:, :3]), np.maximum.accumulate(boxes[:, 3:])
-    x, y, z = (high - low).T
-    return x * y + y * z + z * x

@@ -26,11 +26,15 @@ class Style:
     rng: np.random.Generator
     color: Color | None = None
     material: str | None = None
+    raised: bool = False
+    """Whether it stands on something: a lamp on a table is a table lamp."""
 
     def surface(self, default: Callable[[Color], Material], color: Color) -> Material:
         """The main surface: as the prompt says, else as the object usually is."""
-        make = materials.MATERIALS[self.material] if self.material else default
-        return make(self.color or color)
+        if self.material is None:
+            return default(self.color or color)
+        usual = materials.MATERIAL_COLORS.get(self.material, color)
+        return materials.MATERIALS[self.material](self.color or usual)
 
     def slats(self, color: Color) -> Material:
         """Thin wooden parts, too narrow for the joints of boards."""

@@ -15,21 +15,27 @@ import numba
 
 from gen.composer.kernel_types import (
     CHECKER,
+    COBBLES,
+    DOTS,
     ELLIPSOID,
     FOLIAGE,
     FRUSTUM,
+    GLOW,
     GRAIN,
     MASONRY,
+    PANES,
     PLAIN,
     STRIPES,
     TERRAIN,
+    VEINS,
+    WEAVE,
 )
 
 
 def _sources_digest() -> str:
     """Digest of the files that hold compiled code."""
     digest = hashlib.sha256()
-    for name in ("kernel_types.py", "textures.py", "tracer.py"):
+    for name in ("kernel_types.py", "textures.py", "intersection.py", "tracer.py"):
         with contextlib.suppress(OSError):  # imported from a zip file: the time stamp has to do
             digest.update((Path(__file__).parent / name).read_bytes())
     return digest.hexdigest()[:12]
@@ -38,8 +44,13 @@ def _sources_digest() -> str:
 _DIGEST = _sources_digest()
 
 
-jit = numba.njit(nogil=True, error_model="numpy")
-"""Compile without the GIL, so that bands of one frame run on threads."""
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
+jit = numba.njit(**_OPTIONS)
+"""Compile without the GIL, so that bands of one frame run on threads; and without reference counts.
+
+Kernels make no arrays of their own, but each call that handed the scene on would count its ten arrays
+up and down: half of the time, and threads wait for each other's counts.
+"""
 
 
 def cached_jit(function: Callable[..., Any]) -> Any:
@@ -51,7 +62,7 @@ def cached_jit(function: Callable[..., Any]) -> Any:
     """
     function.__qualname__ += f"_{_DIGEST}"
     try:
-        return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+        return numba.njit(cache=True, **_OPTIONS)(function)
     except RuntimeError:  # neither the package folder nor the user's cache folder can be written
         return jit(function)
 
@@ -155,10 +166,10 @@ def surface_color(scene, i, x, y, z, nx, ny, nz, footprint, out):
         u, v = (y if abs(nx) > abs(ny) else x), z
 
     second, accent, shade = 0.0, 0.0, 1.0
-    if pattern == MASONRY:
+    if pattern in (MASONRY, PANES):
         row = v * frequency
         row_index = math.floor(row)
-        column = u * frequency / args[1] + 0.5 * (row_index % 2)
+        column = u * frequency / args[1] + (0.5 * (row_index % 2) if pattern == MASONRY else 0.0)
         blur = footprint * frequency + 1e-6
         column_blur = blur / args[1]
         second = max(_gap(row, args[2], blur), _gap(column, args[2] / args[1], column_blur))
@@ -191,6 +202,39 @@ def surface_color(scene, i, x, y, z, nx, ny, nz, footprint, out):
         second = 0.5 + 0.45 * math.sin(6.2832 * rings) * _visible(1.3 * frequency, footprint)
         second += 0.4 * _fractal(sx, sy, 0.3 * sz, 2.0 * frequency, 3, footprint)
         shade = 1.0 + contrast * _fractal(sx, sy, sz, 1.1, 3, footprint)
+    elif pattern == DOTS:
+        blur = footprint * frequency + 1e-6
+        row = math.floor(v * frequency)
+        du = u * frequency + 0.5 * (row % 2)
+        du, dv = du - math.floor(du) - 0.5, v * frequency - row - 0.5
+        edge = (0.32 - math.sqrt(du * du + dv * dv)) / blur
+        second = min(1.0, max(0.0, edge + 0.5)) * (1.0 - smoothstep(0.5, 1.2, blur))
+        second += 0.32 * smoothstep(0.5, 1.2, blur)
+        shade = 1.0 + contrast * _fractal(sx, sy, sz, 1.7, 5, footprint)
+    elif pattern == VEINS:
+        warp = _fractal(sx, sy, sz, 0.8 * frequency, 4, footprint)
+        lines = abs(math.sin(3.0 * frequency * (0.5 * sx + 0.3 * sy + 0.4 * sz) + 5.0 * warp))
+        second = _visible(frequency, footprint) * smoothstep(0.22, 0.0, lines)
+        accent = 0.5 + 0.8 * _fractal(sx + 5.0, sy, sz, 0.7 * frequency, 3, footprint)
+        shade = 1.0 + contrast * _fractal(sx, sy, sz, 2.0 * frequency, 4, footprint)
+    elif pattern == WEAVE:
+        blur = footprint * frequency + 1e-6
+        over = _square_wave(u * frequency, blur) * _square_wave(v * frequency, blur)
+        thread = (
+            _hash(math.floor(u * frequency), 3, 7) if over > 0 else _hash(5, math.floor(v * frequency), 11)
+        )
+        visible = _visible(frequency, footprint)
+        second = 0.5 + 0.35 * over + visible * (thread - 0.5)
+        shade = 1.0 + contrast * (_fractal(sx, sy, sz, 2.1, 4, footprint) + 0.4 * visible * (thread - 0.5))
+    elif pattern == COBBLES:
+        visible = _visible(frequency, footprint)
+        distance, number = _cells(sx * frequency, sy * frequency, sz * frequency)
+        second = visible * smoothstep(0.42, 0.75, distance) + 0.25 * (1.0 - visible)
+        accent = visible * number
+        grain = _fractal(sx, sy, sz, 2.3 * frequency, 3, footprint)
+        shade = 1.0 + contrast * (0.7 * visible * (number - 0.5) + 0.6 * grain)
+    elif pattern == GLOW:
+        shade = 1.0 + contrast * _fractal(sx, sy, sz, frequency, 3, footprint)
     elif pattern == TERRAIN:
         broad = _fractal(sx + 40.0, sy, 0.3, 0.16 * frequency, 3, footprint)
         fine = _fractal(sx, sy, 0.7, 1.3 * frequency, 5, footprint)

@@ -1,11 +1,21 @@
-"""Vehicles, furniture and toys: each as a few primitives, in metres, standing on z = 0, facing -y."""
+"""Street furniture, vessels and toys: each as a few primitives, in metres, standing on z = 0, facing -y."""
 
 import math
 
 from gen.composer import materials
 from gen.composer.materials import shade
-from gen.composer.scene import Primitive, ball, box, roll_rotation, tube
-from gen.composer.style import CREAM, GLASS, IRON, WOOD, Style
+from gen.composer.scene import (
+    Joint,
+    Primitive,
+    ball,
+    box,
+    jointed,
+    roll_rotation,
+    tilt_rotation,
+    tube,
+    yaw_rotation,
+)
+from gen.composer.style import CREAM, DARK_WOOD, IRON, STONE, WOOD, Style
 
 
 def fence(style: Style) -> list[Primitive]:
@@ -19,83 +29,6 @@ def fence(style: Style) -> list[Primitive]:
             box((x, 0, 0.82), (0.09, 0.03, 0.06), wood, (0, 1)),
         ]
     return parts
-
-
-def car(style: Style) -> list[Primitive]:
-    """A small car, its front towards +x."""
-    body = style.surface(materials.paint, (0.74, 0.17, 0.13))
-    glass, rubber = materials.stone(GLASS), materials.stone((0.12, 0.12, 0.13))
-    hub, chrome = materials.paint((0.72, 0.72, 0.70)), materials.paint((0.62, 0.62, 0.62))
-    axle = roll_rotation(math.pi / 2)
-    parts = [
-        box((0, 0, 0.42), (1.12, 0.5, 0.2), body, taper=(0.97, 0.92)),
-        box((0, 0, 0.64), (1.06, 0.46, 0.04), body, taper=(0.92, 0.9)),
-        box((-0.1, 0, 0.86), (0.66, 0.44, 0.2), glass, taper=(0.72, 0.84)),
-        box((-0.1, 0, 1.08), (0.49, 0.38, 0.035), body, taper=(0.9, 0.9)),
-        box((-0.1, 0, 0.86), (0.05, 0.455, 0.2), body, taper=(1.0, 0.84)),
-        box((1.12, 0, 0.3), (0.06, 0.5, 0.07), chrome),
-        box((-1.12, 0, 0.3), (0.06, 0.5, 0.07), chrome),
-    ]
-    for y in (-0.33, 0.33):
-        parts.append(ball((1.1, y, 0.48), (0.05, 0.1, 0.09), materials.paint((0.95, 0.90, 0.70))))
-        parts.append(ball((-1.1, y, 0.48), (0.05, 0.1, 0.07), materials.paint((0.60, 0.08, 0.06))))
-    for x in (-0.66, 0.68):
-        for side in (-1.0, 1.0):
-            parts.append(tube((x, side * 0.46, 0.25), 0.25, 0.09, rubber, rotation=axle))
-            parts.append(tube((x, side * 0.52, 0.25), 0.13, 0.05, hub, rotation=axle))
-    return parts
-
-
-def bench(style: Style) -> list[Primitive]:
-    """A park bench."""
-    wood, iron = style.slats(WOOD), materials.paint(IRON)
-    parts = [box((0, y, 0.46), (0.75, 0.07, 0.03), wood) for y in (-0.17, 0.0, 0.17)]
-    parts += [box((0, 0.26, z), (0.75, 0.03, 0.08), wood) for z in (0.68, 0.9)]
-    for x in (-0.6, 0.6):
-        parts += [
-            box((x, -0.16, 0.22), (0.04, 0.05, 0.22), iron),
-            box((x, 0.29, 0.48), (0.04, 0.03, 0.48), iron),
-        ]
-    return parts
-
-
-def table(style: Style) -> list[Primitive]:
-    """A table with a bowl of fruit."""
-    wood, leg = style.surface(materials.planks, WOOD), style.slats(WOOD)
-    parts = [box((0, 0, 0.78), (0.75, 0.48, 0.04), wood)]
-    parts += [box((x, y, 0.37), (0.05, 0.05, 0.37), leg) for x in (-0.64, 0.64) for y in (-0.38, 0.38)]
-    parts.append(tube((0.1, 0, 0.87), 0.13, 0.06, materials.stone((0.75, 0.72, 0.66)), top=1.7))
-    for x, y, color in (
-        (0.05, -0.05, (0.75, 0.2, 0.12)),
-        (0.18, 0.02, (0.9, 0.6, 0.12)),
-        (0.07, 0.1, (0.45, 0.6, 0.15)),
-    ):
-        parts.append(ball((x, y, 0.95), 0.085, materials.stone(color)))
-    return parts
-
-
-def chair(style: Style) -> list[Primitive]:
-    """A wooden chair."""
-    wood, leg = style.surface(materials.bark, WOOD), style.slats(WOOD)
-    parts = [box((0, 0, 0.46), (0.26, 0.26, 0.035), wood), box((0, 0.23, 0.95), (0.26, 0.03, 0.13), wood)]
-    for x in (-0.21, 0.21):
-        parts += [
-            box((x, -0.21, 0.22), (0.035, 0.035, 0.22), leg),
-            box((x, 0.23, 0.53), (0.035, 0.03, 0.53), leg),
-        ]
-    return parts
-
-
-def lamp(style: Style) -> list[Primitive]:
-    """A street lamp."""
-    iron = style.surface(materials.paint, IRON)
-    return [
-        tube((0, 0, 0.12), 0.2, 0.12, iron, top=0.6),
-        tube((0, 0, 1.2), 0.075, 1.1, iron, top=0.7),
-        tube((0, 0, 2.34), 0.1, 0.06, iron, top=1.8),
-        box((0, 0, 2.56), (0.14, 0.14, 0.18), materials.paint((0.98, 0.88, 0.60)), taper=(1.35, 1.35)),
-        box((0, 0, 2.82), (0.24, 0.24, 0.09), iron, taper=(0.1, 0.1)),
-    ]
 
 
 def barrel(style: Style) -> list[Primitive]:
@@ -145,6 +78,18 @@ def pillar(style: Style) -> list[Primitive]:
     ]
 
 
+def streetlamp(style: Style) -> list[Primitive]:
+    """A street lamp."""
+    iron = style.surface(materials.paint, IRON)
+    return [
+        tube((0, 0, 0.12), 0.2, 0.12, iron, top=0.6),
+        tube((0, 0, 1.2), 0.075, 1.1, iron, top=0.7),
+        tube((0, 0, 2.34), 0.1, 0.06, iron, top=1.8),
+        box((0, 0, 2.56), (0.14, 0.14, 0.18), materials.glow((1.0, 0.88, 0.58)), taper=(1.35, 1.35)),
+        box((0, 0, 2.82), (0.24, 0.24, 0.09), iron, taper=(0.1, 0.1)),
+    ]
+
+
 def robot(style: Style) -> list[Primitive]:
     """A tin robot."""
     tin = style.surface(materials.paint, (0.56, 0.62, 0.64))
@@ -158,11 +103,72 @@ def robot(style: Style) -> list[Primitive]:
         ball((0, 0, 2.1), 0.07, materials.paint((0.80, 0.18, 0.12))),
     ]
     for side in (-1.0, 1.0):
-        parts += [
-            ball((side * 0.11, -0.23, 1.66), 0.065, eye),
-            tube((side * 0.5, 0, 1.0), 0.085, 0.32, dark),
-            ball((side * 0.5, 0, 0.64), 0.12, tin),
+        parts.append(ball((side * 0.11, -0.23, 1.66), 0.065, eye))
+        arm = [tube((side * 0.5, 0, 1.0), 0.085, 0.32, dark), ball((side * 0.5, 0, 0.64), 0.12, tin)]
+        leg = [
             tube((side * 0.18, 0, 0.3), 0.1, 0.28, dark),
             box((side * 0.18, -0.06, 0.07), (0.14, 0.22, 0.07), tin),
         ]
+        parts += jointed(arm, Joint("limb", (side * 0.5, 0.0, 1.3), (1.0, 0.0, 0.0), -side))
+        parts += jointed(leg, Joint("limb", (side * 0.18, 0.0, 0.6), (1.0, 0.0, 0.0), side))
+    return parts
+
+
+def statue(style: Style) -> list[Primitive]:
+    """A figure on a pedestal."""
+    rock = style.surface(materials.marble, (0.82, 0.80, 0.75))
+    base = [
+        box((0, 0, 0.1), (0.55, 0.55, 0.1), materials.granite(STONE)),
+        box((0, 0, 0.55), (0.42, 0.42, 0.36), rock, taper=(0.9, 0.9)),
+        box((0, 0, 0.95), (0.46, 0.46, 0.05), rock),
+    ]
+    figure = [
+        tube((0, 0, 1.42), 0.3, 0.42, rock, top=0.62),
+        tube((0, 0, 2.1), 0.19, 0.28, rock, top=1.3),
+        ball((0, 0, 2.36), (0.26, 0.17, 0.12), rock),
+        tube((0, 0, 2.5), 0.07, 0.08, rock),
+        ball((0, 0, 2.7), (0.14, 0.15, 0.18), rock),
+        tube((0.34, -0.1, 2.5), 0.06, 0.26, rock, rotation=tilt_rotation(0.5)),
+        tube((-0.27, -0.06, 2.1), 0.06, 0.26, rock, rotation=tilt_rotation(0.2)),
+    ]
+    return base + figure
+
+
+def fountain(style: Style) -> list[Primitive]:
+    """A round fountain with two basins."""
+    wall = style.surface(materials.stone_blocks, (0.70, 0.66, 0.58))
+    water = materials.ice((0.28, 0.50, 0.60))
+    return [
+        tube((0, 0, 0.2), 1.2, 0.2, wall),
+        tube((0, 0, 0.43), 1.26, 0.04, materials.stone(wall.base)),
+        tube((0, 0, 0.472), 1.08, 0.006, water),
+        tube((0, 0, 0.8), 0.18, 0.4, wall, top=0.8),
+        tube((0, 0, 1.22), 0.22, 0.12, wall, top=2.6),
+        tube((0, 0, 1.342), 0.5, 0.004, water),
+        tube((0, 0, 1.5), 0.09, 0.18, wall),
+        ball((0, 0, 1.72), 0.15, wall),
+    ]
+
+
+def mailbox(style: Style) -> list[Primitive]:
+    """A letter box on a post."""
+    tin = style.surface(materials.paint, (0.20, 0.34, 0.58))
+    return [
+        box((0, 0, 0.5), (0.06, 0.06, 0.5), materials.bark(WOOD)),
+        box((0, 0, 1.1), (0.17, 0.3, 0.13), tin),
+        tube((0, 0, 1.23), 0.17, 0.3, tin, rotation=roll_rotation(math.pi / 2)),
+        box((0, -0.305, 1.12), (0.11, 0.01, 0.02), materials.paint(IRON)),
+        box((0.185, 0.05, 1.34), (0.012, 0.02, 0.16), materials.paint((0.75, 0.16, 0.12))),
+        box((0.185, -0.03, 1.45), (0.012, 0.1, 0.05), materials.paint((0.75, 0.16, 0.12))),
+    ]
+
+
+def sign(style: Style) -> list[Primitive]:
+    """A signpost with three arms."""
+    wood, post = style.surface(materials.planks, (0.72, 0.58, 0.36)), materials.bark(DARK_WOOD)
+    parts = [tube((0, 0, 1.05), 0.06, 1.05, post), ball((0, 0, 2.12), 0.09, post)]
+    for z, turn in ((1.85, 0.2), (1.52, 2.6), (1.2, -0.5)):
+        rotation = yaw_rotation(turn)
+        center = rotation @ (0.4, -0.07, 0.0)
+        parts.append(box((center[0], center[1], z), (0.42, 0.025, 0.12), wood, rotation=rotation))
     return parts

@@ -1,4 +1,4 @@
-"""The compiled ray tracer: intersection, light and the pixels of a band of rows.
+"""The compiled ray tracer: light and the pixels of a band of rows.
 
 Surfaces are diffuse and the haze depends on where a point is, not on where the camera is. A point
 therefore has the same colour in every frame, which is what structure from motion and splat fitting
@@ -9,7 +9,8 @@ import math
 
 import numpy as np
 
-from gen.composer.kernel_types import ELLIPSOID, GOLDEN_ANGLE, TAPERED_BOX
+from gen.composer.intersection import trace
+from gen.composer.kernel_types import GLOW, GOLDEN_ANGLE
 from gen.composer.textures import cached_jit, jit, smoothstep, surface_color, value_noise
 
 RAY_OFFSETS = np.array([(0, 0), (-1, -1), (1, -1), (-1, 1), (1, 1), (0, -1), (-1, 0), (1, 0), (0, 1)])
@@ -23,117 +24,6 @@ OCCLUSION_RAYS = 5
 
 OCCLUSION_REACH = 1.4
 """Metres within which a surface darkens another."""
-SURFACE_EPS = 1e-4
-"""Metres; nearer hits are the surface the ray starts on."""
-
-
-@jit
-def _intersect(kind, taper_x, taper_y, ox, oy, oz, dx, dy, dz, t_max):
-    """First hit of a unit shape in object space: (t or t_max, normal)."""
-    best, nx, ny, nz = t_max, 0.0, 0.0, 0.0
-    if kind == ELLIPSOID:
-        a, b = dx * dx + dy * dy + dz * dz, ox * dx + oy * dy + oz * dz
-        q = b * b - a * (ox * ox + oy * oy + oz * oz - 1.0)
-        if q > 0.0:
-            t = (-b - math.sqrt(q)) / a
-            if SURFACE_EPS < t < best:
-                best, nx, ny, nz = t, ox + t * dx, oy + t * dy, oz + t * dz
-    elif kind == TAPERED_BOX:
-        # Six half spaces n.x <= h; the sides lean in by the taper.
-        t_in, t_out = -1e30, 1e30
-        ix, iy, iz = 0.0, 0.0, 0.0
-        for face in range(6):
-            sign = 1.0 if face & 1 else -1.0
-            axis = face >> 1
-            taper = taper_x if axis == 0 else taper_y
-            px = sign if axis == 0 else 0.0
-            py = sign if axis == 1 else 0.0
-            pz = sign if axis == 2 else 0.5 * (1.0 - taper)
-            height = 1.0 if axis == 2 else 0.5 * (1.0 + taper)
-            along = px * dx + py * dy + pz * dz
-            room = height - (px * ox + py * oy + pz * oz)
-            if abs(along) < 1e-12:
-                if room < 0.0:
-                    return t_max, 0.0, 0.0, 0.0
-            elif along < 0.0:
-                if room / along > t_in:
-                    t_in, ix, iy, iz = room / along, px, py, pz
-            else:
-                t_out = min(t_out, room / along)
-        if t_in <= t_out and SURFACE_EPS < t_in < best:
-            best, nx, ny, nz = t_in, ix, iy, iz
-    else:  # FRUSTUM: radius a + b z
-        a, b = 0.5 * (1.0 + taper_x), 0.5 * (taper_x - 1.0)
-        radius = a + b * oz
-        qa = dx * dx + dy * dy - b * b * dz * dz
-        qb = ox * dx + oy * dy - radius * b * dz
-        q = qb * qb - qa * (ox * ox + oy * oy - radius * radius)
-        if q > 0.0 and abs(qa) > 1e-12:
-            for sign in (-1.0, 1.0):
-                t = (-qb + sign * math.sqrt(q)) / qa
-                z = oz + t * dz
-                if SURFACE_EPS < t < best and -1.0 <= z <= 1.0:
-                    best, nx, ny, nz = t, ox + t * dx, oy + t * dy, -b * (a + b * z)
-        if abs(dz) > 1e-12:
-            for cap in (-1.0, 1.0):
-                t = (cap - oz) / dz
-                r = 1.0 if cap < 0.0 else taper_x
-                if SURFACE_EPS < t < best and (ox + t * dx) ** 2 + (oy + t * dy) ** 2 <= r * r:
-                    best, nx, ny, nz = t, 0.0, 0.0, cap
-    return best, nx, ny, nz
-
-
-@jit
-def _trace(scene, stack, ox, oy, oz, dx, dy, dz, t_max, any_hit):
-    """Nearest hit along a ray (any hit if `any_hit`): (primitive or -1, t, object-space normal)."""
-    index, best, nx, ny, nz = -1, t_max, 0.0, 0.0, 0.0
-    if dz < -1e-9 and SURFACE_EPS < -oz / dz < best:
-        index, best, nz = 0, -oz / dz, 1.0
-        if any_hit:
-            return index, best, nx, ny, nz
-    inv_x = 1.0 / dx if abs(dx) > 1e-12 else 1e12
-    inv_y = 1.0 / dy if abs(dy) > 1e-12 else 1e12
-    inv_z = 1.0 / dz if abs(dz) > 1e-12 else 1e12
-    # One row view per visit would cost an atomic reference count; index the arrays directly.
-    m, bounds, links = scene.object_from_world, scene.node_bounds, scene.node_links
-    stack[0], depth = 0, 1
-    while depth > 0:
-        depth -= 1
-        node = stack[depth]
-        x0, x1 = (bounds[node, 0] - ox) * inv_x, (bounds[node, 3] - ox) * inv_x
-        y0, y1 = (bounds[node, 1] - oy) * inv_y, (bounds[node, 4] - oy) * inv_y
-        z0, z1 = (bounds[node, 2] - oz) * inv_z, (bounds[node, 5] - oz) * inv_z
-        enter = max(min(x0, x1), min(y0, y1), min(z0, z1))
-        leave = min(max(x0, x1), max(y0, y1), max(z0, z1))
-        if leave < max(enter, 0.0) or enter > best:
-            continue
-        left, right = links[node, 0], links[node, 1]
-        if left >= 0:
-            # The child on the near side of the split comes off the stack first.
-            axis = links[node, 2]
-            along = dx if axis == 0 else (dy if axis == 1 else dz)
-            stack[depth] = right if along > 0.0 else left
-            stack[depth + 1] = left if along > 0.0 else right
-            depth += 2
-            continue
-        for i in range(-left - 1, -left - 1 + right):
-            t, hx, hy, hz = _intersect(
-                scene.kind[i],
-                scene.taper[i, 0],
-                scene.taper[i, 1],
-                m[i, 0, 0] * ox + m[i, 0, 1] * oy + m[i, 0, 2] * oz + m[i, 0, 3],
-                m[i, 1, 0] * ox + m[i, 1, 1] * oy + m[i, 1, 2] * oz + m[i, 1, 3],
-                m[i, 2, 0] * ox + m[i, 2, 1] * oy + m[i, 2, 2] * oz + m[i, 2, 3],
-                m[i, 0, 0] * dx + m[i, 0, 1] * dy + m[i, 0, 2] * dz,
-                m[i, 1, 0] * dx + m[i, 1, 1] * dy + m[i, 1, 2] * dz,
-                m[i, 2, 0] * dx + m[i, 2, 1] * dy + m[i, 2, 2] * dz,
-                best,
-            )
-            if t < best:
-                index, best, nx, ny, nz = i, t, hx, hy, hz
-                if any_hit:
-                    return index, best, nx, ny, nz
-    return index, best, nx, ny, nz
 
 
 @jit
@@ -163,20 +53,28 @@ def _openness(scene, stack, px, py, pz, nx, ny, nz):
         dx = u * (1.0 + sign * nx * nx * a) + v * b + w * nx
         dy = u * sign * b + v * (sign + ny * ny * a) + w * ny
         dz = -u * sign * nx - v * ny + w * nz
-        distance = _trace(scene, stack, ox, oy, oz, dx, dy, dz, reach, False)[1]
+        distance = trace(scene, stack, ox, oy, oz, dx, dy, dz, reach, False)[1]
         total += (distance / reach) ** 0.7
     return 0.25 + 0.75 * total / OCCLUSION_RAYS
 
 
 @jit
 def _sunlight(scene, light, stack, k, px, py, pz, nx, ny, nz):
-    """Cosine of the sun at a point, 0 in shadow; `k` picks one direction of the sun's disc."""
-    sx, sy, sz = light.sun_directions[k, 0], light.sun_directions[k, 1], light.sun_directions[k, 2]
+    """Light of the sun or the ceiling lamp on a point, 0 in shadow; `k` picks one point of its disc."""
+    sx, sy, sz = light.sun[k, 0], light.sun[k, 1], light.sun[k, 2]
+    reach, strength = 200.0, 1.0
+    if light.lamp_distance > 0.0:
+        sx, sy, sz = sx - px, sy - py, sz - pz
+        reach = math.sqrt(sx * sx + sy * sy + sz * sz)
+        sx, sy, sz = sx / reach, sy / reach, sz / reach
+        strength = 1.0 / (0.5 + 0.5 * (reach / light.lamp_distance) ** 2)
     cosine = nx * sx + ny * sy + nz * sz
     if cosine <= 0.0:
         return 0.0
     ox, oy, oz = px + 1e-3 * nx, py + 1e-3 * ny, pz + 1e-3 * nz
-    return 0.0 if _trace(scene, stack, ox, oy, oz, sx, sy, sz, 200.0, True)[0] >= 0 else cosine
+    if trace(scene, stack, ox, oy, oz, sx, sy, sz, reach - 2e-3, True)[0] >= 0:
+        return 0.0
+    return strength * cosine
 
 
 @jit
@@ -225,17 +123,18 @@ def _filtered_color(scene, i, px, py, pz, dx, dy, hx, hy, hz, facing, footprint,
 
 
 @cached_jit
-def render_rows(scene, light, camera, first_row, last_row, rgb, depth):
+def render_rows(scene, light, camera, first_row, last_row, rgb, depth, stack, colors):
     """Fill rows of `rgb` [H, W, 3] uint8 sRGB and `depth` [H, W] metres along the optical axis.
 
     A pixel starts with five rays, its centre and corners; where they do not all see the same
     surface in the same light it gets four more. Texture and ambient occlusion are evaluated once
     per pixel and surface: neither holds detail smaller than a pixel.
+
+    `stack` [STACK] int64 and `colors` [3, 3] are room to work in.
     """
     m, focal = camera.world_from_camera, camera.focal
     ox, oy, oz = m[0, 3], m[1, 3], m[2, 3]
-    stack = np.empty(128, np.int64)
-    surface, color, total = np.empty(3), np.empty(3), np.empty(3)
+    surface, color, total = colors[0], colors[1], colors[2]
     for row in range(first_row, last_row):
         for col in range(rgb.shape[1]):
             total[:] = 0.0
@@ -251,7 +150,7 @@ def render_rows(scene, light, camera, first_row, last_row, rgb, depth):
                 dx = (m[0, 0] * x + m[0, 1] * y + m[0, 2]) / length
                 dy = (m[1, 0] * x + m[1, 1] * y + m[1, 2]) / length
                 dz = (m[2, 0] * x + m[2, 1] * y + m[2, 2]) / length
-                i, t, hx, hy, hz = _trace(scene, stack, ox, oy, oz, dx, dy, dz, 1e5, False)
+                i, t, hx, hy, hz = trace(scene, stack, ox, oy, oz, dx, dy, dz, 1e5, False)
                 if ray == 0:
                     depth[row, col] = t / length if i >= 0 else np.inf
                     first_hit = i
@@ -278,7 +177,11 @@ def render_rows(scene, light, camera, first_row, last_row, rgb, depth):
                     sun = _sunlight(scene, light, stack, SUN_OF_RAY[ray], px, py, pz, nx, ny, nz)
                     first_sun = sun if ray == 0 else first_sun
                     uniform = uniform and (sun > 0.0) == (first_sun > 0.0)
-                    _shade(light, px, py, nz, surface, openness, sun, color)
+                    if scene.pattern[i] == GLOW:
+                        for c in range(3):
+                            color[c] = surface[c]
+                    else:
+                        _shade(light, px, py, nz, surface, openness, sun, color)
                 for c in range(3):
                     total[c] += color[c]
             for c in range(3):

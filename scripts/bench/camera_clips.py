@@ -22,10 +22,10 @@ from gen import GenerateRequest
 from gen.composer import things
 from gen.composer.camera_paths import FIELD_OF_VIEW, CameraPath, look_at
 from gen.composer.compose import Composition, compose, render_frame
-from gen.composer.layout import stage
 from gen.composer.lighting import ground_material
 from gen.composer.prompt import read_prompt
 from gen.composer.scene import Primitive, extent, placed, to_arrays, yaw_rotation
+from gen.composer.stage import stage
 from gen.composer.style import Style
 from gen.sidecar import FORMAT, VERSION
 

@@ -7,14 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gen import CAMERA_MOVES, GenerateRequest
+from gen import CAMERA_MOVES, GenerateError, GenerateRequest
 from gen.composer import compose as composer
+from gen.composer import lighting, materials
+from gen.composer.builders import BUILDERS
 from gen.composer.camera_paths import MOVES, camera_path
-from gen.composer.layout import BUILDERS, place_objects
+from gen.composer.layout import place_objects
 from gen.composer.lighting import ground_material
 from gen.composer.prompt import read_prompt
 from gen.composer.scene import ball, to_arrays
-from gen.composer.vocabulary import OBJECTS
+from gen.composer.vocabulary import COLOR_WORDS, COLORS, GROUND_WORDS, LIGHT_WORDS, MATERIAL_WORDS, OBJECTS
+from gen.types import MOVES_IN_PLACE
 
 PROMPT = "a red brick house with two pine trees and a small blue car"
 
@@ -50,13 +53,13 @@ def test_depth_and_cameras_carry_one_frame_onto_another():
     (rgb_a, depth_a), (rgb_b, depth_b) = render(scene, 10), render(scene, 14)
     height, width = depth_a.shape
     v, u = np.mgrid[:height, :width] + 0.5
-    rays = np.stack([(u - path.cx) / path.focal, (v - path.cy) / path.focal, np.ones_like(u)], -1)
+    rays = np.stack([(u - path.cx) / path.focal[10], (v - path.cy) / path.focal[10], np.ones_like(u)], -1)
     seen = np.isfinite(depth_a)
     points = (rays * np.where(seen, depth_a, 1.0)[..., None]) @ path.world_from_camera[10, :3, :3].T
     local = points + path.world_from_camera[10, :3, 3] - path.world_from_camera[14, :3, 3]
     local = local @ path.world_from_camera[14, :3, :3]
-    x = local[..., 0] / local[..., 2] * path.focal + path.cx - 0.5
-    y = local[..., 1] / local[..., 2] * path.focal + path.cy - 0.5
+    x = local[..., 0] / local[..., 2] * path.focal[14] + path.cx - 0.5
+    y = local[..., 1] / local[..., 2] * path.focal[14] + path.cy - 0.5
     inside = seen & (x > 0) & (x < width - 1) & (y > 0) & (y < height - 1)
     xi, yi = np.clip(x, 0, width - 2).astype(int), np.clip(y, 0, height - 2).astype(int)
     fx, fy = (x - xi)[..., None], (y - yi)[..., None]
@@ -82,7 +85,7 @@ def test_a_known_marker_is_drawn_where_the_camera_says():
         rgb, _ = render(scene, frame)
         pose = scene.path.world_from_camera[frame]
         x, y, z = (center - pose[:3, 3]) @ pose[:3, :3]
-        expected = np.array([x, y]) / z * scene.path.focal + (scene.path.cx, scene.path.cy)
+        expected = np.array([x, y]) / z * scene.path.focal[frame] + (scene.path.cx, scene.path.cy)
         r, g, b = (rgb[..., c].astype(int) for c in range(3))
         rows, cols = np.nonzero((r > g + 40) & (r > b + 40))
         found = 0.5 * np.array([cols.min() + cols.max() + 1, rows.min() + rows.max() + 1])
@@ -90,27 +93,72 @@ def test_a_known_marker_is_drawn_where_the_camera_says():
 
 
 @pytest.mark.parametrize("move", CAMERA_MOVES)
-def test_every_move_keeps_the_subject_in_view_and_has_parallax(move):
+def test_every_move_keeps_the_subject_in_view_and_those_through_space_have_parallax(move):
     rng = np.random.default_rng(0)
     subject = rng.uniform((-2, -1, 0), (2, 1, 3), (40, 3))
     path = camera_path(subject, move=move, frames=29, width=480, height=270)
-    for pose in path.world_from_camera:
+    for pose, focal in zip(path.world_from_camera, path.focal, strict=True):
         assert np.allclose(pose[:3, :3] @ pose[:3, :3].T, np.eye(3))
         assert np.isclose(np.linalg.det(pose[:3, :3]), 1.0)
         assert pose[2, 1] < 0  # image down is world down
         local = (subject - pose[:3, 3]) @ pose[:3, :3]
-        pixels = local[:, :2] / local[:, 2:] * path.focal + (path.cx, path.cy)
+        pixels = local[:, :2] / local[:, 2:] * focal + (path.cx, path.cy)
         assert (local[:, 2] > 0).all()
         assert (pixels > 0).all()
         assert (pixels < (480, 270)).all()
     eyes = path.world_from_camera[:, :3, 3]
     steps = np.linalg.norm(np.diff(eyes, axis=0), axis=1) / np.linalg.norm(eyes[0] - path.target)
+    if move in MOVES_IN_PLACE:
+        assert steps.max() == 0
+        return
     assert np.degrees(steps.min()) > 0.9
     assert np.degrees(steps.max()) < 6.0
 
 
+@pytest.mark.parametrize(
+    ("move", "towards"),
+    [
+        ("pan_left", (-1, 0)),
+        ("pan_right", (1, 0)),
+        ("tilt_up", (0, -1)),
+        ("tilt_down", (0, 1)),
+        ("orbit_left", (-1, 0)),
+        ("orbit_right", (1, 0)),
+        ("crane_up", (0, -1)),
+        ("crane_down", (0, 1)),
+    ],
+)
+def test_moves_go_where_their_names_say(move, towards):
+    """What the camera turns or moves to, in the image directions of its first frame."""
+    subject = np.array([(-1.0, -1.0, 0.0), (1.0, 1.0, 2.0)])
+    first, *_, last = camera_path(subject, move=move, frames=29, width=480, height=270).world_from_camera
+    moved = last[:3, 2] - first[:3, 2] if move in MOVES_IN_PLACE else last[:3, 3] - first[:3, 3]
+    assert (moved @ first[:3, :3])[:2] @ towards > 0
+
+
+def test_a_zoom_writes_a_focal_length_per_frame_and_other_moves_one():
+    subject = np.array([(-1.0, -1.0, 0.0), (1.0, 1.0, 2.0)])
+    zoom, arc = (
+        camera_path(subject, move=m, frames=9, width=480, height=270).to_json() for m in ("zoom_in", "arc")
+    )
+    focals = zoom["intrinsics"]["fx"]
+    assert len(focals) == 9
+    assert focals == sorted(focals)
+    assert isinstance(arc["intrinsics"]["fx"], float)
+
+
+def test_names_of_moves_take_hyphens():
+    assert GenerateRequest("a ball", Path("a.mp4"), camera="orbit-left").camera == "orbit_left"
+    with pytest.raises(GenerateError, match="must be one of arc, "):
+        GenerateRequest("a ball", Path("a.mp4"), camera="barrel-roll")
+
+
 def test_lists_of_moves_and_objects_agree():
     assert tuple(MOVES) == CAMERA_MOVES
+    assert set(MATERIAL_WORDS) == set(materials.MATERIALS)
+    assert set(GROUND_WORDS) == set(lighting.GROUNDS)
+    assert set(LIGHT_WORDS) == set(lighting.MOODS)
+    assert set(COLORS) == set(COLOR_WORDS)
     assert set(BUILDERS) == set(OBJECTS)
 
 

@@ -13,6 +13,7 @@ from recon.camera_files import OPENGL
 from recon.errors import CameraSolveError, FormatError
 from recon.events import ignore
 from recon.known_cameras import KnownCameras, read_known, solve_with, use_known
+from recon.known_files import read_file
 from recon.scene import SceneFolder
 from recon.types import Frames
 from tests.recon import textured_room
@@ -118,3 +119,13 @@ def test_cameras_from_elsewhere_are_judged_not_refused(frames: Frames, tmp_path:
         known = KnownCameras(np.arange(6), poses, LENS)
         found = solve_with(known, frames, frames.shots[0], tmp_path, source="a model", on_event=ignore)
         assert (found.judgement.verdict == "good") == explains
+
+
+def test_a_sidecar_of_a_zoom_has_a_lens_per_frame(frames: Frames, tmp_path: Path) -> None:
+    path = textured_room.sidecar(tmp_path / "zoom.json", LENS, POSES)
+    content = json.loads(path.read_text())
+    focals = [300.0 + 10.0 * i for i in range(len(POSES))]
+    content["cameras"]["intrinsics"] |= {"fx": focals, "fy": focals}
+    path.write_text(json.dumps(content))
+    assert [lens.focal for lens in read_file(path, frames).lenses] == focals
+    assert read_known(path, frames).zooms
