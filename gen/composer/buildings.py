@@ -194,9 +194,9 @@ def pyramid(style: Style) -> list[Primitive]:
         box((0, 0, 0.2 + 0.4 * i), (1.9 - 0.36 * i, 1.9 - 0.36 * i, 0.2), wall, taper=(0.96, 0.96))
         for i in range(5)
     ]
-    parts.append(
-        box((0, -1.12, 0.82), (0.3, 0.5, 0.78), materials.stone(wall.base), rotation=roll_rotation(-0.75))
-    )
+    for i in range(10):  # stairs at the front
+        half = 0.5 * (2.1 - 0.18 * i)
+        parts.append(box((0, -half, 0.1 + 0.2 * i), (0.34, half, 0.1), materials.stone(wall.base)))
     return parts
 
 

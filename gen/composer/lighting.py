@@ -61,7 +61,7 @@ GROUNDS: dict[str, Material] = {
     "snow": materials.terrain((0.90, 0.93, 0.97), (0.72, 0.79, 0.88), (0.97, 0.97, 0.96), 0.30),
     "floor": materials.tiles((0.78, 0.72, 0.62), (0.44, 0.36, 0.30)),
     "autumn": materials.terrain((0.50, 0.42, 0.16), (0.66, 0.44, 0.15), (0.46, 0.33, 0.20), 0.42),
-    "street": materials.terrain((0.40, 0.40, 0.41), (0.31, 0.31, 0.32), (0.50, 0.48, 0.45), 0.5),
+    "street": materials.terrain((0.44, 0.44, 0.44), (0.27, 0.27, 0.29), (0.56, 0.53, 0.49), 0.75),
     "plaza": materials.cobbles((0.62, 0.57, 0.50)),
     "dirt": materials.terrain((0.52, 0.40, 0.27), (0.38, 0.28, 0.18), (0.64, 0.53, 0.38), 0.5),
     "room": materials.planks((0.60, 0.43, 0.27)).scaled(1.2),

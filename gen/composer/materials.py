@@ -134,7 +134,7 @@ def terrain(base: Color, second: Color, bare: Color, contrast: float = 0.4) -> M
 
 def marble(color: Color) -> Material:
     """Polished marble: clouds with veins through them."""
-    return Material(VEINS, color, shade(color, 0.42), shade(color, 0.82), 1.5, 0.16)
+    return Material(VEINS, color, shade(color, 0.6), shade(color, 0.82), 2.2, 0.2)
 
 
 def concrete(color: Color) -> Material:
@@ -159,7 +159,7 @@ def rust(color: Color) -> Material:
 
 def cobbles(color: Color) -> Material:
     """Round stones set close together."""
-    return Material(COBBLES, color, shade(color, 0.35), shade(color, 1.25), 3.4, 0.5)
+    return Material(COBBLES, color, shade(color, 0.5), shade(color, 1.25), 5.0, 0.5)
 
 
 def pebbledash(color: Color) -> Material:
@@ -239,7 +239,7 @@ def logs(color: Color) -> Material:
 
 def wallpaper(color: Color) -> Material:
     """Wallpaper with a small repeated figure, a little worn."""
-    return Material(DOTS, color, shade(color, 1.16), color, 4.2, 0.32)
+    return Material(DOTS, color, shade(color, 1.13), color, 5.5, 0.5)
 
 
 def camouflage(color: Color) -> Material:

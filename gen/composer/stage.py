@@ -6,10 +6,10 @@ import numpy as np
 
 from gen.composer import materials
 from gen.composer.builders import BUILDERS
-from gen.composer.camera_paths import CameraPath
+from gen.composer.camera_paths import MIDDLE_BEARING, CameraPath
 from gen.composer.materials import Material
 from gen.composer.placed_object import PlacedObject
-from gen.composer.scene import Primitive, ball, placed
+from gen.composer.scene import Primitive, ball, box, placed, tube
 from gen.composer.style import Style
 
 
@@ -24,6 +24,8 @@ def stage(
     camera_radius = float(np.linalg.norm(eyes[:, :2], axis=1).max())
     radius = max(math.hypot(*item.position) + item.radius for item in done)
     parts = _scatter(ground, done, radius, rng)
+    if ground == "street":
+        parts += _road_markings(camera_radius, rng)
     parts += _backdrop(ground, camera_radius, rng)
     return [part for part in parts if _in_any_view(part, path)]
 
@@ -45,6 +47,26 @@ def _scatter(
         surface = tufts[rng.integers(len(tufts))] if grows else pebble
         shape = (1.2 * size, 1.2 * size, 0.9 * size) if grows else (size, 0.8 * size, 0.6 * size)
         parts += placed([ball((0.0, 0.0, 0.35 * shape[2]), shape, surface)], x, y, turn, 1.0)
+    return parts
+
+
+def _road_markings(camera_radius: float, rng: np.random.Generator) -> list[Primitive]:
+    """Broken lines, drains and mended patches, a finger's breadth above the ground."""
+    paint, iron = materials.concrete((0.80, 0.79, 0.74)), materials.cobbles((0.30, 0.29, 0.28))
+    parts: list[Primitive] = []
+    bearing = math.radians(MIDDLE_BEARING)
+    for lane in (-2.4, 2.2, 6.0):
+        for i in range(-8, 9):
+            x, y = 2.6 * i + 0.4 * lane, lane
+            parts += placed([box((x, y, 0.0), (0.7, 0.08, 0.008), paint)], 0.0, 0.0, bearing, 1.0)
+    for _ in range(40):
+        x, y = rng.uniform(-1.0, 1.0, 2) * (camera_radius + 2.0)
+        size = rng.uniform(0.25, 1.1)
+        tone = rng.uniform(0.2, 0.46)
+        patch = materials.pebbledash((tone, tone, 1.02 * tone))
+        flat = box((0, 0, 0.0), (size, rng.uniform(0.2, 0.5), 0.004), patch)
+        drain = tube((0, 0, 0.0), 0.3, 0.006, iron)
+        parts += placed([drain if rng.uniform() < 0.2 else flat], x, y, bearing + rng.uniform(-0.2, 0.2), 1.0)
     return parts
 
 

@@ -220,19 +220,17 @@ def surface_color(scene, i, x, y, z, nx, ny, nz, footprint, out):
     elif pattern == WEAVE:
         blur = footprint * frequency + 1e-6
         over = _square_wave(u * frequency, blur) * _square_wave(v * frequency, blur)
-        thread = (
-            _hash(math.floor(u * frequency), 3, 7) if over > 0 else _hash(5, math.floor(v * frequency), 11)
-        )
-        visible = _visible(frequency, footprint)
-        second = 0.5 + 0.35 * over + visible * (thread - 0.5)
-        shade = 1.0 + contrast * (_fractal(sx, sy, sz, 2.1, 4, footprint) + 0.4 * visible * (thread - 0.5))
+        warp, weft = _hash(math.floor(u * frequency), 3, 7), _hash(5, math.floor(v * frequency), 11)
+        second = 0.5 + 0.16 * over + 0.75 * _visible(frequency, footprint) * (warp + weft - 1.0)
+        shade = 1.0 + contrast * _fractal(sx, sy, sz, 2.1, 5, footprint)
     elif pattern == COBBLES:
         visible = _visible(frequency, footprint)
         distance, number = _cells(sx * frequency, sy * frequency, sz * frequency)
-        second = visible * smoothstep(0.42, 0.75, distance) + 0.25 * (1.0 - visible)
-        accent = visible * number
-        grain = _fractal(sx, sy, sz, 2.3 * frequency, 3, footprint)
-        shade = 1.0 + contrast * (0.7 * visible * (number - 0.5) + 0.6 * grain)
+        second = visible * smoothstep(0.42, 0.75, distance) + 0.32 * (1.0 - visible)
+        accent = 0.5 + visible * (number - 0.5)
+        grain = _fractal(sx, sy, sz, 2.3 * frequency, 2, footprint)
+        coarse = _fractal(sx, sy, sz, 0.12 * frequency, 4, footprint)
+        shade = 1.0 + contrast * (0.5 * visible * (number - 0.5) + 0.5 * grain + 0.8 * coarse)
     elif pattern == GLOW:
         shade = 1.0 + contrast * _fractal(sx, sy, sz, frequency, 3, footprint)
     elif pattern == TERRAIN:

@@ -48,10 +48,13 @@ def car(style: Style) -> list[Primitive]:
 def truck(style: Style) -> list[Primitive]:
     """A lorry with a closed box."""
     body = style.surface(materials.paint, (0.20, 0.40, 0.62))
-    load, glass = materials.planks((0.78, 0.74, 0.66)), materials.stone(GLASS)
+    load, glass = materials.concrete((0.80, 0.77, 0.70)), materials.stone(GLASS)
     parts = [
         box((0, 0, 0.42), (1.75, 0.5, 0.08), materials.paint(IRON)),
         box((-0.5, 0, 1.22), (1.22, 0.62, 0.72), load),
+        box((-0.5, 0, 1.3), (1.0, 0.63, 0.24), materials.checks(body.base)),
+        box((-0.5, 0, 0.53), (1.24, 0.64, 0.05), materials.paint(IRON)),
+        box((-0.5, 0, 1.91), (1.24, 0.64, 0.05), body),
         box((1.22, 0, 0.86), (0.46, 0.58, 0.4), body),
         box((1.18, 0, 1.42), (0.42, 0.56, 0.2), glass, taper=(0.82, 0.95)),
         box((1.14, 0, 1.65), (0.37, 0.54, 0.04), body),
