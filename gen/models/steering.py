@@ -39,7 +39,8 @@ def steer(
         # FreeNoise rebuilds the motion modules and stumbles over LoRA layers in them.
         pipeline.fuse_lora()
         pipeline.unload_lora_weights()
-    pipeline.enable_free_noise(context_length=window, context_stride=min(STRIDE, window))
+    seen = min(window, job.frames)  # FreeNoise fails on a clip shorter than its window.
+    pipeline.enable_free_noise(context_length=seen, context_stride=min(STRIDE, seen))
     if job.frames > window:
         on_event(Notice(f"{job.frames} frames are made in windows of {window} that share noise (FreeNoise)."))
 
