@@ -70,11 +70,11 @@ without any model, needs none. `splatreel generate WORKFLOW --help` explains eac
 
 def parse(args: list[str]) -> Any:
     """The request of a command line. Raises `GenerateError` for a workflow that is misspelt."""
-    known = Union[  # noqa: UP007 - made of values
+    known: Any = Union[  # noqa: UP007 - made of values
         tuple(Annotated[kind, tyro.conf.subcommand(name)] for name, kind in WORKFLOWS.items())
     ]
     return tyro.cli(
-        known,  # pyright: ignore[reportArgumentType]
+        known,
         prog="splatreel generate",
         description=EXAMPLES,
         args=_with_workflow(args),

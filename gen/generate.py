@@ -70,8 +70,7 @@ def for_composer(request: TextRequest) -> GenerateRequest:
             f"The composer takes no {', '.join(ignored)}, so it would be ignored: leave it out, or choose a "
             f"video model (see `splatreel models`)."
         )
-    given: dict[str, Any] = {
-        name: getattr(request, name) for name in ("frames", "width", "height", "fps", "arc_degrees")
-    }
+    names = ("frames", "width", "height", "fps", "arc_degrees", "camera", "seed", "truth")
+    given: dict[str, Any] = {name: getattr(request, name) for name in names}
     given = {name: value for name, value in given.items() if value is not None}
-    return GenerateRequest(request.prompt, request.out, seed=request.seed, camera=request.camera, **given)
+    return GenerateRequest(request.prompt, request.out, **given)

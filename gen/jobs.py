@@ -126,6 +126,10 @@ def _from_words(request: TextRequest, spec: ModelSpec) -> Prepared:
             f"An arc of {request.arc_degrees:g} degrees was asked for, but {spec.name} follows no angles: "
             f"leave it out, or use the composer or the camera workflow."
         )
+    if request.truth:
+        raise GenerateError(
+            f"The truth was asked for, but {spec.name} does not know it: leave it out, or use the composer."
+        )
     size = extent(request, spec)
     words = words_for(
         *(spec, request.task, size),

@@ -125,6 +125,8 @@ class TextRequest(VideoRequest):
     """A camera move such as orbit-left, dolly-in or static."""
     arc_degrees: float | None = None
     """The composer's: how far the camera swings around the scene."""
+    truth: bool = False
+    """The composer's: also write true depth, ids, motion and 3D tracks to a folder beside the video."""
     recaption: str | None = None
     """Make a long caption of the prompt: `rules`, or a language model's folder or name."""
     for_reconstruction: bool = False

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+
+from gen.contact_sheet import contact_sheet, sheet_frames
 from gen.encode import write_mp4
 from gen.errors import GenerateError
 from gen.sidecar import file_sha256, read_sidecar, sidecar_path, write_json
 from gen.types import Video
 
-if TYPE_CHECKING:
-    import numpy as np
+SHEET = "contact_sheet"
+"""What a sidecar calls the contact sheet; a video without it is still whole."""
 
 
 def existing_video(out: Path, identity: str) -> Video | None:
@@ -30,7 +33,8 @@ def existing_video(out: Path, identity: str) -> Video | None:
         return None
     if sidecar["video"]["sha256"] != file_sha256(out):
         return None
-    if any(not (out.parent / name).exists() for name in sidecar.get("files", {}).values()):
+    files = sidecar.get("files", {}).items()
+    if any(not (out.parent / name).exists() for what, name in files if what != SHEET):
         return None
     return video_of(out, sidecar, reused=True)
 
@@ -40,29 +44,33 @@ def write_video(
     frames: Iterable[np.ndarray],
     content: dict[str, Any],
     *,
-    files: dict[str, tuple[str, np.ndarray | Path]] | None = None,
+    files: Mapping[str, tuple[str, np.ndarray | Path]] | None = None,
 ) -> Video:
     """Write frames [H, W, 3] uint8 and the sidecar under temporary names, then move all into place.
 
     `content` is the sidecar, whose width, height and fps the video gets. `files` are pictures [h, w, 3] or
     stacks of pictures [F, h, w, 3] (a folder of PNG) to put beside it, or paths of files and folders on the
-    same disk to move there: by what they are, a name and the pixels or the path. The sidecar moves before the
-    video: it carries the video's hash, so a kill between the two moves shows up as a mismatch next time and
-    the video is made anew.
+    same disk to move there: by what they are, a name and the pixels or the path. Every video gets a contact
+    sheet. The sidecar moves before the video: it carries the video's hash, so a kill between the two moves
+    shows up as a mismatch next time and the video is made anew.
     """
     sidecar = sidecar_path(out)
     files = files or {}
+    sheet = f"{out.stem}.sheet.png"
+    names = [name for name, _ in files.values()] + [sheet]
     video_part, sidecar_part = _part(out), _part(sidecar)
-    parts = {name: _part(out.parent / name) for name, _ in files.values()}
+    parts = {name: _part(out.parent / name) for name in names}
+    shown: dict[int, np.ndarray] = {}
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        _refuse_others(out, [name for name, _ in files.values()])
+        _refuse_others(out, names)
         for name, pixels in files.values():
             _write_pictures(parts[name], pixels)
-        write_mp4(video_part, frames, width=content["width"], height=content["height"], fps=content["fps"])
+        size = {name: content[name] for name in ("width", "height", "fps")}
+        write_mp4(video_part, _watched(frames, sheet_frames(content["frames"]), shown), **size)
+        _write_pictures(parts[sheet], contact_sheet(np.stack(list(shown.values())), numbers=list(shown)))
         content = {**content, "video": {"file": out.name, "sha256": file_sha256(video_part)}}
-        if files:
-            content["files"] = {what: name for what, (name, _) in files.items()}
+        content["files"] = {what: name for what, (name, _) in files.items()} | {SHEET: sheet}
         write_json(sidecar_part, content)
         for name, part in parts.items():
             if (out.parent / name).is_dir():
@@ -88,6 +96,16 @@ def video_of(path: Path, sidecar: dict[str, Any], *, reused: bool = False) -> Vi
     """A video on disk with the sidecar that was written for it."""
     numbers = {name: sidecar[name] for name in ("width", "height", "fps", "frames")}
     return Video(path=path, sidecar_path=sidecar_path(path), sidecar=sidecar, reused=reused, **numbers)
+
+
+def _watched(
+    frames: Iterable[np.ndarray], numbers: list[int], shown: dict[int, np.ndarray]
+) -> Iterator[np.ndarray]:
+    """The frames; those of some numbers are kept by number."""
+    for number, frame in enumerate(frames):
+        if number in numbers:
+            shown[number] = frame.copy()
+        yield frame
 
 
 def _part(path: Path) -> Path:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
-from gen.contact_sheet import contact_sheet
 from gen.events import Event, FrameRendered, Notice, VideoReused, VideoWritten
 from gen.models.catalogue import RECONSTRUCTION_ORDER
 from gen.models.find import find_model, weights_folder
@@ -66,10 +65,7 @@ def make_video(request: Request, on_event: Callable[[Event], None]) -> Video:
         "request_hash": hashed,
         "seconds": round(time.perf_counter() - started, 3),
     }
-    stem = request.out.stem
-    files = {"contact_sheet": (f"{stem}.sheet.png", contact_sheet(clip.frames))}
-    if request.png:
-        files["frames"] = (f"{stem}_frames", clip.frames)
+    files = {"frames": (f"{request.out.stem}_frames", clip.frames)} if request.png else {}
     video = write_video(request.out, _told(clip.frames, on_event), content, files=files)
     on_event(VideoWritten(request.out, time.perf_counter() - started))
     return video

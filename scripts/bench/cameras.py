@@ -64,7 +64,7 @@ class Row:
     def right(self) -> bool | None:
         """None without truth."""
         if self.clip.startswith(("pan", "static")):
-            return self.kind in ("turning", "still") and self.placed == self.frames
+            return self.won in ("turning", "still") and self.placed == self.frames
         if self.error is None:
             return False if self.placed == 0 else None
         return (

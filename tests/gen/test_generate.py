@@ -36,7 +36,7 @@ def test_video_is_what_was_asked_for(made):
     with av.open(str(video.path)) as container:
         stream = container.streams.video[0]
         assert (stream.codec_context.name, stream.pix_fmt, stream.average_rate) == ("h264", "yuv420p", 24)
-    assert sorted(p.name for p in request.out.parent.iterdir()) == ["clip.json", "clip.mp4"]
+    assert sorted(p.name for p in request.out.parent.iterdir()) == ["clip.json", "clip.mp4", "clip.sheet.png"]
     assert [e.frame for e in events if isinstance(e, FrameRendered)] == [0, 1, 2, 3]
     assert isinstance(events[0], PromptRead)
     assert events[0].ignored == ("unicorn",)

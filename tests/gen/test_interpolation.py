@@ -141,7 +141,7 @@ def test_a_video_is_written_once(tmp_path: Path) -> None:
     assert interpolate_video(request, on_event=again.append).reused
     assert [type(event) for event in again] == [VideoReused]
     assert interpolate_video(InterpolateRequest(video=source, out=request.out, fps=12)).frames == 7
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.json", "out.mp4"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.json", "out.mp4", "out.sheet.png"]
 
 
 def test_real_clips_beat_blending(shared_clips: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gen.clips import Clip
-from gen.contact_sheet import contact_sheet
+from gen.contact_sheet import contact_sheet, sheet_frames
 from gen.errors import GenerateError
 from gen.timeline import (
     GREY,
@@ -165,6 +165,8 @@ def test_contact_sheet_shows_the_frames_in_order() -> None:
 def test_contact_sheet_of_a_long_clip_has_its_ends() -> None:
     frames = np.zeros((100, 30, 40, 3), np.uint8)
     frames[0], frames[-1] = 255, 200
-    sheet = contact_sheet(frames, most=6, columns=6, width=600)
+    sheet = contact_sheet(frames, columns=6, width=600)
     assert (sheet[50, 30:80] == 255).all()
-    assert (sheet[50, -60:-20] == 200).all()
+    assert (sheet[-30, -60:-20] == 200).all()
+    numbers = sheet_frames(100)
+    assert (contact_sheet(frames[numbers], numbers=numbers, columns=6, width=600) == sheet).all()
