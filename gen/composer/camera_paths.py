@@ -7,6 +7,7 @@ a little to the side. Those of `gen.types.MOVES_IN_PLACE` have none, as their na
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -45,7 +46,7 @@ class CameraPath:
     target: tuple[float, float, float]
     """The point the camera looks at in mid-path, metres."""
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, Any]:
         """The "cameras" of a sidecar. In a zoom, fx and fy are lists of a number per frame."""
         zooms = bool(np.ptp(self.focal) > 0)
         focal = self.focal.tolist() if zooms else float(self.focal[0])

@@ -4,11 +4,47 @@ import math
 
 from gen.composer import materials
 from gen.composer.materials import Color, Material, shade
-from gen.composer.scene import Joint, Primitive, Vec3, ball, box, jointed, roll_rotation, tilt_rotation, tube
+from gen.composer.scene import (
+    Joint,
+    Primitive,
+    Vec3,
+    ball,
+    box,
+    jointed,
+    placed,
+    roll_rotation,
+    tilt_rotation,
+    tube,
+)
 from gen.composer.style import CREAM, IRON, Style
 
 SKIN: tuple[Color, ...] = ((0.86, 0.66, 0.52), (0.70, 0.48, 0.34), (0.45, 0.29, 0.20), (0.92, 0.76, 0.64))
 CLOTHES: tuple[Color, ...] = ((0.70, 0.22, 0.18), (0.20, 0.38, 0.60), (0.24, 0.46, 0.32), (0.82, 0.62, 0.22))
+SKIRTS: tuple[Color, ...] = ((0.56, 0.26, 0.40), (0.24, 0.42, 0.50), (0.66, 0.36, 0.22))
+HAIR: tuple[Color, ...] = ((0.22, 0.14, 0.09), (0.62, 0.42, 0.20), (0.12, 0.10, 0.10), (0.46, 0.22, 0.12))
+
+
+def woman(style: Style) -> list[Primitive]:
+    """A woman with long hair in a skirt."""
+    parts = person(style)
+    skirt = style.surface(materials.fabric, SKIRTS[style.rng.integers(len(SKIRTS))])
+    hair = materials.fur(HAIR[style.rng.integers(len(HAIR))])
+    return [
+        *parts,
+        tube((0, 0, 0.76), 0.31, 0.26, skirt, top=0.62),
+        ball((0, 0.025, 1.73), (0.135, 0.135, 0.13), hair),
+        ball((0, 0.085, 1.55), (0.14, 0.075, 0.2), hair),
+    ]
+
+
+def child(style: Style) -> list[Primitive]:
+    """A child."""
+    return placed(person(style), 0.0, 0.0, 0.0, 0.66)
+
+
+def girl(style: Style) -> list[Primitive]:
+    """A girl with long hair in a skirt."""
+    return placed(woman(style), 0.0, 0.0, 0.0, 0.7)
 
 
 def person(style: Style) -> list[Primitive]:
@@ -16,7 +52,7 @@ def person(style: Style) -> list[Primitive]:
     rng = style.rng
     skin = materials.plastic(SKIN[rng.integers(len(SKIN))])
     shirt = style.surface(materials.fabric, CLOTHES[rng.integers(len(CLOTHES))])
-    trousers, hair = materials.fabric((0.22, 0.25, 0.34)), materials.fur((0.22, 0.14, 0.09))
+    trousers, hair = materials.fabric((0.22, 0.25, 0.34)), materials.fur(HAIR[rng.integers(len(HAIR))])
     shoe = materials.leather((0.24, 0.15, 0.10))
     parts = [
         box((0, 0, 0.93), (0.19, 0.12, 0.1), trousers),

@@ -115,7 +115,7 @@ def _place_related(
 ) -> list[PlacedObject]:
     """All objects of a request, shared out among the objects it is placed by."""
     relation = request.relation or "beside"
-    raised = relation == "on"
+    raised = relation == "on" or anchors[0].carrier is not None
     drafts = [_draft(request, rng, seconds, raised=raised) for _ in range(request.count)]
     for scale in relations.SCALES if relation in ("on", "under") else (1.0,):
         fitted = [
@@ -163,8 +163,13 @@ def _related(
     """The `number`-th object by an anchor, or None if there is no room on it or under it."""
     yaw = anchor.yaw + math.radians(rng.uniform(-20.0, 20.0))
     if relation == "on":
-        spot = relations.flat_top(anchor, done, draft.radius)
+        spot = relations.flat_top(anchor, done, draft.radius, anchor.position)
         return None if spot is None else draft.at(spot[0], spot[1], yaw, base=spot[2], carrier=anchor)
+    if anchor.carrier is not None and relation != "under":  # beside a vase on a table is on the table
+        aim = relations.spot_around(anchor, relation, [], draft.radius, draft.height, number)
+        spot = relations.flat_top(anchor.carrier, done, draft.radius, aim)
+        if spot is not None:
+            return draft.at(spot[0], spot[1], yaw, base=spot[2], carrier=anchor.carrier)
     if relation == "under":
         spot = relations.room_below(anchor, done, draft.radius, draft.height)
         return None if spot is None else draft.at(*spot, yaw)

@@ -179,7 +179,7 @@ def fabric(color: Color) -> Material:
 
 def leather(color: Color) -> Material:
     """Creased leather."""
-    return Material(COBBLES, color, shade(color, 0.62), shade(color, 1.15), 10.0, 0.3)
+    return Material(COBBLES, color, shade(color, 0.8), shade(color, 1.05), 12.0, 0.3)
 
 
 def cardboard(color: Color) -> Material:

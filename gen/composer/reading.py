@@ -9,23 +9,28 @@ from gen.composer.vocabulary import CROWDS, PRONOUNS
 INDEFINITE = ("a", "an")
 ARTICLES = (*INDEFINITE, "the")
 """Words that begin a noun phrase."""
-BREAKS = (",", "and", "with", "和", "与")
+BREAKS = (",", ".", "and", "with", "和", "与")
 """Words after which a verb form belongs to what comes next: "a red ball and a spinning cube"."""
 MOVERS = (
-    "car",
-    "truck",
-    "bus",
-    "rocket",
-    "robot",
-    "person",
-    "dog",
-    "cat",
-    "sheep",
-    "duck",
-    "ball",
-    "windmill",
+    *("car", "truck", "bus", "rocket", "robot", "person", "woman", "child", "girl"),
+    *("dog", "cat", "sheep", "duck", "ball", "windmill"),
 )
 """What is meant when a verb could belong to two nouns: "a ball on a table bouncing"."""
+SMALL = (
+    "cup",
+    "book",
+    "vase",
+    "lamp",
+    "ball",
+    "box",
+    "cat",
+    "duck",
+    "plant",
+    "flower",
+    "pumpkin",
+    "mushroom",
+)
+"""What a whole list of is on something: "two cups, a vase and a book on a table"."""
 
 
 @dataclass
@@ -54,6 +59,8 @@ class Reading:
     """The object named last."""
     last_object: int = -2
     """Position of its word."""
+    listed: list[int] = field(default_factory=list)
+    """Objects of the list that goes on: "two cups, a vase and"."""
     relation: tuple[str, int | None, int] | None = None
     """A relation that waits for its anchor: (which, subject, position)."""
     fronted: tuple[str, int, int] | None = None
@@ -96,6 +103,8 @@ class Reading:
             setattr(self, token.category, token.value)
             self.used.add(position)
             self._pass_over_relation()
+        elif token.text == ".":
+            self.listed = []
         elif token.category == "unknown":
             self.relation = None  # "behind an astronaut"
             if token.text.isascii():
@@ -116,12 +125,15 @@ class Reading:
             if subject is None or subject == index:
                 self.fronted = (relation, index, at)
             else:
-                self._relate(subject, relation, index, at)
+                for item in self._list_up_to(subject, relation):
+                    self._relate(item, relation, index, at)
+            self.listed = []
         elif self.fronted is not None and self.fronted[1] != index:
             relation, anchor, at = self.fronted
             self.fronted = None
             self._relate(index, relation, anchor, at)
         self.current, self.last_object = index, position
+        self.listed.append(index)
 
     def _named_before(self, position: int, token: Token) -> int | None:
         """The object that "the table", or a bare "桌子" before "上" or "在", refers back to."""
@@ -136,6 +148,12 @@ class Reading:
             if known["kind"] == token.value and all(known[c] == v for c, v in self.adjectives.items()):
                 return index
         return None
+
+    def _list_up_to(self, subject: int, relation: str) -> list[int]:
+        """What a relation places: its subject, and small things listed before it."""
+        before = [] if relation not in ("on", "under") else [i for i in self.listed if i < subject]
+        small = all(self.objects[item].kind in SMALL for item in (*before, subject))
+        return [*(before if small else ()), subject]
 
     def _take_pronoun(self) -> None:
         """ "A table with a lamp on it": the lamp's anchor, or else what was named before the lamp."""

@@ -34,15 +34,15 @@ SEATS = ((-1.12, 0.0), (1.12, 0.0), (-0.38, 0.82), (0.38, -0.82), (0.38, 0.82), 
 
 
 def flat_top(
-    anchor: PlacedObject, done: list[PlacedObject], radius: float
+    anchor: PlacedObject, done: list[PlacedObject], radius: float, aim: tuple[float, float]
 ) -> tuple[float, float, float] | None:
-    """The flat place (x, y, z in metres) on an object that is next to its middle, or None."""
+    """The flat place (x, y, z in metres) on an object that is next to a point, or None."""
     x, y, top = _heights(anchor, done, downwards=True)
     low, high = _over_disc(top, x[0], 0.72 * radius)
     stands = (low > 0.05) & (high - low < FLAT)
     if not stands.any():
         return None
-    at = _nearest(x, y, stands, anchor)
+    at = _nearest(x, y, stands, aim)
     return float(x[at]), float(y[at]), float(high[at])
 
 
@@ -62,7 +62,7 @@ def room_below(
     fits = np.isfinite(bottom) & (low > height + 0.02)
     if not fits.any():
         return None
-    at = _nearest(x, y, fits, anchor)
+    at = _nearest(x, y, fits, anchor.position)
     return float(x[at]), float(y[at])
 
 
@@ -135,8 +135,8 @@ def _over_disc(heights: np.ndarray, line: np.ndarray, radius: float) -> tuple[np
     return low, high
 
 
-def _nearest(x: np.ndarray, y: np.ndarray, allowed: np.ndarray, anchor: PlacedObject) -> tuple[int, int]:
-    """Row and column of the allowed grid point next to the middle of an object."""
-    away = np.where(allowed, np.hypot(x - anchor.position[0], y - anchor.position[1]), np.inf)
+def _nearest(x: np.ndarray, y: np.ndarray, allowed: np.ndarray, aim: tuple[float, float]) -> tuple[int, int]:
+    """Row and column of the allowed grid point next to a point in metres."""
+    away = np.where(allowed, np.hypot(x - aim[0], y - aim[1]), np.inf)
     row, column = divmod(int(away.argmin()), away.shape[1])
     return row, column

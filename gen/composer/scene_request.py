@@ -26,8 +26,8 @@ class ObjectRequest:
         return SIZES[self.size] if self.size else 1.0
 
     def describe(self) -> str:
-        """What was understood, in a few words: "2 dog, run, behind"."""
-        return ", ".join(filter(None, (f"{self.count} {self.kind}", self.motion, self.relation)))
+        """What was understood, in a few words: "2 dog run behind"."""
+        return " ".join(filter(None, (f"{self.count} {self.kind}", self.motion, self.relation)))
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def tokenize(prompt: str) -> list[Token]:
     tokens: list[Token] = []
     for chunk in re.findall(r"[a-z]+|\d+|[^\W\da-z_]+|[,.;:，。；：、]", prompt.lower()):
         if not chunk.isalnum():
-            tokens.append(Token(",", "stop"))
+            tokens.append(Token("." if chunk in ".;:。；：" else ",", "stop"))
             continue
         if chunk.isascii():
             tokens.append(_word(chunk))

@@ -77,6 +77,12 @@ def test_ground_light_and_camera(prompt, ground, light, camera):
         ),
         ("a table with a lamp on it and a cat next to it", ["table", "lamp on table", "cat beside table"]),
         ("On the table there is a cup", ["table", "cup on table"]),
+        (
+            "two cups, a vase and a book on a table",
+            ["cup on table", "vase on table", "book on table", "table"],
+        ),
+        ("a house, a ball and a lamp on a table", ["house", "ball", "lamp on table", "table"]),
+        ("a crate. A lamp on a table", ["box", "lamp on table", "table"]),
         ("a table and a crate. On the crate there is a cat", ["table", "box", "cat on box"]),
         (
             "a bus to the left of a tree, a dog in front of the bus",
