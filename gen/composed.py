@@ -15,6 +15,7 @@ from gen.errors import GenerateError
 from gen.events import (
     Event,
     FrameRendered,
+    Notice,
     PromptRead,
     RendererReady,
     RendererStarting,
@@ -60,8 +61,12 @@ def compose_video(request: GenerateRequest, on_event: Callable[[Event], None]) -
     compile_kernels(composition)
     on_event(RendererReady(time.perf_counter() - started))
 
+    notes = _notes(composition)
+    for note in notes:
+        on_event(Notice(note))
+
     started = time.perf_counter()
-    content = _sidecar_content(request, wanted, composition, identity)
+    content = _sidecar_content(request, wanted, composition, identity) | {"notes": [*wanted.notes, *notes]}
     with _truth_of(request, composition) as files:
         video = write_video(request.out, _reported(composition, on_event), content, files=files)
     on_event(VideoWritten(request.out, time.perf_counter() - started))
@@ -101,16 +106,22 @@ def _reported(composition: Composition, on_event: Callable[[Event], None]) -> It
         on_event(FrameRendered(frame, frames, time.perf_counter() - started))
 
 
+def _notes(composition: Composition) -> list[str]:
+    """What had to be changed to place the objects, and what the camera's move cannot be used for."""
+    notes = [item.note for item in composition.objects if item.note]
+    move = composition.path.move
+    if move in MOVES_IN_PLACE:
+        notes.append(
+            f"The camera stays in place ({move}), so the clip has no parallax to reconstruct a scene from: "
+            f"arc, orbit and truck_left have."
+        )
+    return notes
+
+
 def _sidecar_content(
     request: GenerateRequest, wanted: SceneRequest, composition: Composition, identity: str
 ) -> dict[str, Any]:
     path = composition.path
-    notes = [*wanted.notes, *(item.note for item in composition.objects if item.note)]
-    if path.move in MOVES_IN_PLACE:
-        notes.append(
-            f"The camera stays in place ({path.move}), so the clip has no parallax to reconstruct a scene "
-            f"from: arc, orbit and truck_left have."
-        )
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -123,7 +134,6 @@ def _sidecar_content(
         "fps": request.fps,
         "frames": request.frames,
         "words": {"used": list(wanted.used), "ignored": list(wanted.ignored)},
-        "notes": notes,
         "objects": [item.describe() for item in composition.objects],
         "settings": {
             "ground": wanted.ground,

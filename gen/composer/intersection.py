@@ -27,27 +27,36 @@ def _intersect(kind, taper_x, taper_y, ox, oy, oz, dx, dy, dz, t_max):
     elif kind == TAPERED_BOX:
         # Six half spaces n.x <= h; the sides lean in by the taper.
         t_in, t_out = -1e30, 1e30
-        ix, iy, iz = 0.0, 0.0, 0.0
+        entered = -1
         for face in range(6):
             sign = 1.0 if face & 1 else -1.0
-            axis = face >> 1
-            taper = taper_x if axis == 0 else taper_y
-            px = sign if axis == 0 else 0.0
-            py = sign if axis == 1 else 0.0
-            pz = sign if axis == 2 else 0.5 * (1.0 - taper)
-            height = 1.0 if axis == 2 else 0.5 * (1.0 + taper)
-            along = px * dx + py * dy + pz * dz
-            room = height - (px * ox + py * oy + pz * oz)
+            if face < 2:
+                lean, height = 0.5 * (1.0 - taper_x), 0.5 * (1.0 + taper_x)
+                along, room = sign * dx + lean * dz, height - sign * ox - lean * oz
+            elif face < 4:
+                lean, height = 0.5 * (1.0 - taper_y), 0.5 * (1.0 + taper_y)
+                along, room = sign * dy + lean * dz, height - sign * oy - lean * oz
+            else:
+                along, room = sign * dz, 1.0 - sign * oz
             if abs(along) < 1e-12:
                 if room < 0.0:
                     return t_max, 0.0, 0.0, 0.0
             elif along < 0.0:
                 if room / along > t_in:
-                    t_in, ix, iy, iz = room / along, px, py, pz
+                    t_in, entered = room / along, face
             else:
                 t_out = min(t_out, room / along)
+            if t_in > t_out or t_in >= best:
+                return t_max, 0.0, 0.0, 0.0
         if t_in <= t_out and SURFACE_EPS < t_in < best:
-            best, nx, ny, nz = t_in, ix, iy, iz
+            sign = 1.0 if entered & 1 else -1.0
+            best, nx, ny, nz = t_in, 0.0, 0.0, 0.0
+            if entered < 2:
+                nx, nz = sign, 0.5 * (1.0 - taper_x)
+            elif entered < 4:
+                ny, nz = sign, 0.5 * (1.0 - taper_y)
+            else:
+                nz = sign
     else:  # FRUSTUM: radius a + b z
         a, b = 0.5 * (1.0 + taper_x), 0.5 * (taper_x - 1.0)
         radius = a + b * oz

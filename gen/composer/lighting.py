@@ -7,6 +7,7 @@ import numpy as np
 
 from gen.composer import materials
 from gen.composer.kernel_types import GOLDEN_ANGLE, Light
+from gen.composer.material_words import MATERIAL_COLORS, MATERIALS
 from gen.composer.materials import Color, Material
 
 
@@ -75,9 +76,7 @@ def ground_material(name: str, color: Color | None, material: str | None) -> Mat
     if material == "checkered":
         return materials.tiles(base, materials.shade(base, 0.45))
     if material is not None:
-        return materials.MATERIALS[material](color or materials.MATERIAL_COLORS.get(material, base)).scaled(
-            2.0
-        )
+        return MATERIALS[material](color or MATERIAL_COLORS.get(material, base)).scaled(2.0)
     if color is None:
         return ground
     accent = materials.blend(base, ground.accent, 0.4)

@@ -1,6 +1,5 @@
 """Materials: a texture pattern, its three colours and its scale."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -250,61 +249,3 @@ def camouflage(color: Color) -> Material:
 def glow(color: Color) -> Material:
     """A lamp's glass or a bright window; colours above 1 shine."""
     return Material(GLOW, color, color, color, 3.0, 0.12)
-
-
-MATERIALS: dict[str, Callable[[Color], Material]] = {
-    "brick": brick,
-    "wood": planks,
-    "stone": stone_blocks,
-    "marble": marble,
-    "metal": paint,
-    "plaster": paint,
-    "striped": stripes,
-    "checkered": checks,
-    "concrete": concrete,
-    "granite": granite,
-    "clay": clay,
-    "rust": rust,
-    "cobblestone": cobbles,
-    "pebble": pebbledash,
-    "straw": thatch,
-    "fabric": fabric,
-    "leather": leather,
-    "cardboard": cardboard,
-    "bamboo": bamboo,
-    "dotted": dots,
-    "mosaic": mosaic,
-    "mossy": moss,
-    "ice": ice,
-    "sandstone": sandstone,
-    "plastic": plastic,
-    "fur": fur,
-    "log": logs,
-    "shingled": shingles,
-    "camouflage": camouflage,
-}
-"""Surface for each material word of the vocabulary."""
-
-MATERIAL_COLORS: dict[str, Color] = {
-    "brick": (0.62, 0.36, 0.27),
-    "wood": (0.58, 0.41, 0.26),
-    "stone": (0.62, 0.58, 0.52),
-    "marble": (0.88, 0.86, 0.82),
-    "metal": (0.56, 0.58, 0.60),
-    "concrete": (0.60, 0.59, 0.57),
-    "granite": (0.50, 0.47, 0.46),
-    "clay": (0.72, 0.42, 0.28),
-    "rust": (0.58, 0.30, 0.16),
-    "cobblestone": (0.54, 0.52, 0.49),
-    "pebble": (0.62, 0.58, 0.52),
-    "straw": (0.78, 0.64, 0.34),
-    "leather": (0.42, 0.25, 0.15),
-    "cardboard": (0.70, 0.54, 0.36),
-    "bamboo": (0.74, 0.66, 0.36),
-    "mossy": (0.36, 0.46, 0.20),
-    "ice": (0.66, 0.82, 0.92),
-    "sandstone": (0.80, 0.64, 0.44),
-    "log": (0.46, 0.31, 0.19),
-    "camouflage": (0.40, 0.44, 0.26),
-}
-"""Usual colours of materials that have one, sRGB."""

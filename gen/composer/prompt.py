@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
+from gen.composer.nouns import OBJECTS
 from gen.composer.reading import Reading
 from gen.composer.scene_request import ObjectRequest, SceneRequest
 from gen.composer.tokens import tokenize
-from gen.composer.vocabulary import OBJECTS, STOP_WORDS
+from gen.composer.vocabulary import STOP_WORDS
 from gen.errors import GenerateError
 
 MAX_PER_WORD = 12

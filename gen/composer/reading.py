@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field, replace
 
+from gen.composer.nouns import CROWDS
 from gen.composer.scene_request import ObjectRequest
 from gen.composer.tokens import Token
-from gen.composer.vocabulary import CROWDS, PRONOUNS
+from gen.composer.vocabulary import PRONOUNS
 
 INDEFINITE = ("a", "an")
 ARTICLES = (*INDEFINITE, "the")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gen.composer import materials
+from gen.composer.material_words import MATERIAL_COLORS, MATERIALS
 from gen.composer.materials import Color, Material, shade
 
 WOOD: Color = (0.50, 0.34, 0.20)
@@ -33,8 +34,8 @@ class Style:
         """The main surface: as the prompt says, else as the object usually is."""
         if self.material is None:
             return default(self.color or color)
-        usual = materials.MATERIAL_COLORS.get(self.material, color)
-        return materials.MATERIALS[self.material](self.color or usual)
+        usual = MATERIAL_COLORS.get(self.material, color)
+        return MATERIALS[self.material](self.color or usual)
 
     def slats(self, color: Color) -> Material:
         """Thin wooden parts, too narrow for the joints of boards."""

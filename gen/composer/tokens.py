@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-from gen.composer.vocabulary import CATEGORIES, CROWDS, NUMBERS, PLURALS, STOP_WORDS
+from gen.composer.nouns import CROWDS, PLURALS
+from gen.composer.vocabulary import CATEGORIES, NUMBERS, STOP_WORDS
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,16 @@ import pytest
 
 from gen import CAMERA_MOVES, GenerateError, GenerateRequest
 from gen.composer import compose as composer
-from gen.composer import lighting, materials
+from gen.composer import lighting
 from gen.composer.builders import BUILDERS
 from gen.composer.camera_paths import MOVES, camera_path
 from gen.composer.layout import place_objects
 from gen.composer.lighting import ground_material
+from gen.composer.material_words import MATERIALS
+from gen.composer.nouns import OBJECTS
 from gen.composer.prompt import read_prompt
 from gen.composer.scene import ball, to_arrays
-from gen.composer.vocabulary import COLOR_WORDS, COLORS, GROUND_WORDS, LIGHT_WORDS, MATERIAL_WORDS, OBJECTS
+from gen.composer.vocabulary import COLOR_WORDS, COLORS, GROUND_WORDS, LIGHT_WORDS, MATERIAL_WORDS
 from gen.types import MOVES_IN_PLACE
 
 PROMPT = "a red brick house with two pine trees and a small blue car"
@@ -136,6 +138,13 @@ def test_moves_go_where_their_names_say(move, towards):
     assert (moved @ first[:3, :3])[:2] @ towards > 0
 
 
+def test_a_camera_that_rolls_clockwise_lowers_its_right_side():
+    subject = np.array([(-1.0, -1.0, 0.0), (1.0, 1.0, 2.0)])
+    for move, sign in (("roll_cw", 1), ("roll_ccw", -1)):
+        first, *_, last = camera_path(subject, move=move, frames=9, width=480, height=270).world_from_camera
+        assert sign * (last[:3, 0] @ first[:3, 1]) > 0.2
+
+
 def test_a_zoom_writes_a_focal_length_per_frame_and_other_moves_one():
     subject = np.array([(-1.0, -1.0, 0.0), (1.0, 1.0, 2.0)])
     zoom, arc = (
@@ -155,7 +164,7 @@ def test_names_of_moves_take_hyphens():
 
 def test_lists_of_moves_and_objects_agree():
     assert tuple(MOVES) == CAMERA_MOVES
-    assert set(MATERIAL_WORDS) == set(materials.MATERIALS)
+    assert set(MATERIAL_WORDS) == set(MATERIALS)
     assert set(GROUND_WORDS) == set(lighting.GROUNDS)
     assert set(LIGHT_WORDS) == set(lighting.MOODS)
     assert set(COLORS) == set(COLOR_WORDS)
