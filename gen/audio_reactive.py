@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gen.audio import CHANNELS, Analysis, analyse, read_sound
@@ -11,6 +11,7 @@ from gen.deforum_settings import SCHEDULE_KEYS, read_settings
 from gen.errors import GenerateError
 from gen.keyframe_plan import FPS, KeyframePlan, plan_keyframes
 from gen.keyframe_request import KeyframesRequest, settings_of
+from gen.requests import check_inputs
 from gen.schedules import parse_schedule
 from gen.types import MAX_FRAMES
 
@@ -39,17 +40,23 @@ class AudioReactiveRequest:
     Formulas in its schedules may use loudness, bass, mid, treble, onset and beat, each from 0 to 1: `beat` is
     1 on a beat and decays, `onset` is high at attacks. What the request does not set follows MOVED, or
     REDRAWN if it has a model.
+
+    For example:
+
+      splatreel generate audio song.mp3 --image cover.png --out film.mp4
+      splatreel generate audio song.mp3 --image cover.png --overrides pulse "0:(1.05+0.15*beat)"
     """
 
     audio: Path
     """A sound file, or a video with sound."""
-    keyframes: KeyframesRequest
+    keyframes: KeyframesRequest = field(default_factory=KeyframesRequest)
     """Its number of frames defaults to the length of the sound."""
     start: float = 0.0
     """Where in the sound the film begins, seconds."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "audio", Path(self.audio))
+        check_inputs(self.out, self.audio)
         if self.start < 0:
             raise GenerateError(f"The sound would begin at {self.start:g} s, but at least 0 was expected.")
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Union
 
 import tyro
 
+from gen.audio_reactive import AudioReactiveRequest
 from gen.errors import GenerateError
 from gen.events import (
     Event,
@@ -23,6 +24,7 @@ from gen.events import (
     VideoWritten,
 )
 from gen.interpolation import InterpolateRequest
+from gen.keyframe_request import KeyframesRequest
 from gen.requests import (
     AnimateRequest,
     CameraRequest,
@@ -38,6 +40,7 @@ from gen.requests import (
     TextRequest,
     TravelRequest,
 )
+from gen.smoothing import SmoothRequest
 
 WORKFLOWS: dict[str, type] = {
     "text": TextRequest,
@@ -53,7 +56,10 @@ WORKFLOWS: dict[str, type] = {
     "loop": LoopRequest,
     "connect": ConnectRequest,
     "travel": TravelRequest,
+    "keyframes": KeyframesRequest,
+    "audio": AudioReactiveRequest,
     "interpolate": InterpolateRequest,
+    "smooth": SmoothRequest,
 }
 EXAMPLES = """Make a video, from which `splatreel reconstruct` makes a scene. Without a workflow it is text.
 
@@ -100,6 +106,14 @@ def listener(terminal: Callable[[Any], None]) -> Callable[[Event], None]:
     """Tells gen's events to recon's terminal."""
     from recon import events as shown
 
+    drawing = False
+
+    def draw() -> None:
+        nonlocal drawing
+        if not drawing:
+            terminal(shown.StageStarted("video"))
+        drawing = True
+
     def listen(event: Event) -> None:
         match event:
             case PromptRead(used, ignored, objects, notes):
@@ -112,7 +126,7 @@ def listener(terminal: Callable[[Any], None]) -> Callable[[Event], None]:
                     terminal(shown.Notice(text, warning=True))
                 for note in notes:
                     terminal(shown.Notice(note))
-                terminal(shown.StageStarted("video"))
+                draw()
             case Notice(text, warning):
                 terminal(shown.Notice(text, warning=warning))
             case ModelLoading(name, folder):
@@ -120,12 +134,13 @@ def listener(terminal: Callable[[Any], None]) -> Callable[[Event], None]:
                 terminal(shown.StageProgress("model", 0, None, f"loading {name} from {folder}"))
             case ModelReady(name, device, seconds):
                 terminal(shown.StageFinished("model", seconds, f"{name} on {device}"))
-                terminal(shown.StageStarted("video"))
             case StepDone(step, steps, _, left):
+                draw()
                 terminal(shown.StageProgress("video", step, steps, f"denoising, {left:.0f} s left"))
             case RendererReady(seconds) if seconds > 2:
                 terminal(shown.Notice(f"ray tracer compiled in {seconds:.0f} s (once on this machine)"))
             case FrameRendered(frame, frames, _):
+                draw()
                 terminal(shown.StageProgress("video", frame + 1, frames))
             case VideoWritten(path, seconds):
                 terminal(shown.StageFinished("video", seconds, f"{path}, {_beside(path)}"))

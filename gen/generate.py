@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from gen.audio_reactive import AudioReactiveRequest
     from gen.interpolation import InterpolateRequest
     from gen.keyframe_request import KeyframesRequest
+    from gen.smoothing import SmoothRequest
 
-    AnyRequest = GenerateRequest | Request | KeyframesRequest | AudioReactiveRequest | InterpolateRequest
+    Films = KeyframesRequest | AudioReactiveRequest
+    AnyRequest = GenerateRequest | Request | Films | InterpolateRequest | SmoothRequest
 
 COMPOSER = "composer"
 
@@ -41,12 +43,15 @@ def generate(request: AnyRequest, *, on_event: Callable[[Event], None] = _silent
 
         return make_video(request, on_event)
     # Those bring their own engines, which import numpy.
-    from gen.audio_reactive import AudioReactiveRequest, generate_audio_reactive
+    from gen.audio_reactive import AudioReactiveRequest
+    from gen.films import generate_audio_reactive, generate_keyframes_video
     from gen.interpolation import InterpolateRequest, interpolate_video
     from gen.keyframe_request import KeyframesRequest
-    from gen.keyframes import generate_keyframes_video
+    from gen.smoothing import SmoothRequest, smooth_video
 
     match request:
+        case SmoothRequest():
+            return smooth_video(request, on_event=on_event)
         case InterpolateRequest():
             return interpolate_video(request, on_event=on_event)
         case AudioReactiveRequest():

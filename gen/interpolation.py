@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,7 +16,7 @@ from gen.events import Event, FrameRendered, VideoReused, VideoWritten
 from gen.flow_interpolation import flow_between
 from gen.requests import check_inputs, check_out
 from gen.rife import load_rife
-from gen.sidecar import FORMAT, VERSION
+from gen.sidecar import FORMAT, VERSION, request_hash
 from gen.types import Video
 from gen.video_files import existing_video, write_video
 
@@ -174,7 +172,7 @@ def interpolate_video(
     _check_fps(fps)
     # H.264 wants even sizes; an odd row or column at the edge is not missed.
     frames = clip.frames[:, : clip.size[1] // 2 * 2, : clip.size[0] // 2 * 2]
-    identity = _identity(request, frames)
+    identity = request_hash(request, ["interpolation", REVISION])
     existing = existing_video(request.out, identity)
     if existing is not None:
         on_event(VideoReused(request.out))
@@ -206,13 +204,6 @@ def interpolate_video(
     video = write_video(request.out, drawn(), content)
     on_event(VideoWritten(request.out, time.perf_counter() - started))
     return video
-
-
-def _identity(request: InterpolateRequest, frames: np.ndarray) -> str:
-    """Everything that decides the frames, as a sha256."""
-    fields = {name: value for name, value in vars(request).items() if name not in ("video", "out")}
-    text = json.dumps({"generator": f"interpolation {REVISION}", **fields}, sort_keys=True)
-    return hashlib.sha256(text.encode() + np.ascontiguousarray(frames).tobytes()).hexdigest()
 
 
 def _check_factor(factor: int) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from gen.deforum_settings import KeyframeSettings, Mode, known_settings, read_settings, settings_from
 from gen.errors import GenerateError
-from gen.requests import Memory, check_out
+from gen.requests import Memory, check_inputs, check_out
 from gen.schedules import prompts_by_frame
 
 
@@ -19,15 +18,20 @@ class KeyframesRequest:
 
     Without a model nothing is redrawn: a picture or a video is moved as the schedules say, which needs no
     weights and no graphics card.
+
+    For example:
+
+      splatreel generate keyframes --image house.png --overrides zoom "0:(1.01)" angle "0:(0.3*sin(t/9))"
+      splatreel generate keyframes --settings deforum.txt --model sd-1.5 --out film.mp4
     """
 
-    out: Path
+    out: Path = Path("clip.mp4")
     """The mp4 file to write; the frames are kept as PNG beside it."""
     prompt: str = ""
     """One prompt, or several by frame: `{"0": "a forest --neg people", "max_f/2": "a city"}`."""
     settings: Path | None = None
     """A settings file of Deforum."""
-    overrides: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, str | float | bool] = field(default_factory=dict)
     """More settings by Deforum's names, such as `zoom` or `diffusion_cadence`; they win over the file."""
     mode: Mode | None = None
     """2D moves a sheet, 3D a camera, Video Input redraws a video; None follows the settings, then 2D."""
@@ -54,6 +58,9 @@ class KeyframesRequest:
             value = getattr(self, name)
             object.__setattr__(self, name, None if value is None else Path(value))
         check_out(self.out)
+        check_inputs(
+            self.out, *(path for path in (self.settings, self.image, self.video) if path is not None)
+        )
         unknown = sorted(set(self.overrides) - known_settings())
         if unknown:
             raise GenerateError(

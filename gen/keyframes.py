@@ -81,7 +81,7 @@ def generate_keyframes(
         on_event(Notice(note))
     if already := store.finished():
         on_event(Notice(f"{already} of {plan.frames} frames are there from an earlier run."))
-    film = _Film(plan, store, redraw or _image_model(request))
+    film = _Film(plan, store, redraw or _image_model(request, on_event))
     started = time.perf_counter()
     for frame in range(plan.frames):
         yield film.frame(frame)
@@ -230,15 +230,16 @@ class _Film:
         return warp_scene(layer.picture, depth, layer.motion, old, new, border)
 
 
-def _image_model(request: KeyframesRequest) -> Redraw:
+def _image_model(request: KeyframesRequest, on_event: Callable[[Event], None]) -> Redraw:
     """The request's model, loaded when it is first asked."""
     loaded: list[Redraw] = []
 
     def redraw(*question: Any) -> np.ndarray:
         if not loaded:
-            from gen.models.image_to_image import image_to_image  # pyright: ignore[reportMissingImports]
+            from gen.models.image_to_image import image_to_image
 
-            loaded.append(image_to_image(request.model, request.memory))
+            assert request.model is not None
+            loaded.append(image_to_image(request.model, request.memory, on_event))
         return loaded[0](*question)
 
     return redraw

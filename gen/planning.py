@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 from gen.errors import GenerateError
 from gen.models.find import weights_folder
 from gen.models.loading import libraries, revision_of
 from gen.models.spec import ModelSpec, Task, fills_chunks
 from gen.requests import VideoRequest
-from gen.sidecar import file_sha256
+from gen.sidecar import request_hash
 
 REVISION = 1
 """Goes up whenever the same request would give other frames."""
-SAME_FRAMES = ("out", "png", "device", "offload", "tiling", "slicing", "online")
-"""Fields of requests that do not decide what is drawn."""
 
 
 @dataclass(frozen=True)
@@ -102,34 +95,5 @@ def pipeline_takes(spec: ModelSpec, task: Task, argument: str) -> bool:
 def identity(request: VideoRequest, spec: ModelSpec) -> str:
     """Everything that decides the frames, as a sha256: request, contents of the files in it, and model."""
     folder = weights_folder(spec)
-    model = [spec.repo, spec.revision if folder is None else revision_of(folder, spec)]
-    content = {"generator": ["models", REVISION], "kind": type(request).__name__, "model": model}
-    content |= {"request": settings_of(request, digest=True)}
-    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
-
-
-def settings_of(request: Any, *, digest: bool = False) -> dict[str, Any]:
-    """The fields of a request as JSON: files by name, or by `digest` and without what does not matter."""
-    out: dict[str, Any] = {}
-    for item in fields(request):
-        value = getattr(request, item.name)
-        if item.name == "out" or (digest and item.name in SAME_FRAMES):
-            continue
-        if is_dataclass(value):
-            value = settings_of(value, digest=digest)
-        elif isinstance(value, Path):
-            value = _digest(value) if digest else str(value)
-        elif isinstance(value, Mapping):
-            value = {str(key): entry for key, entry in value.items()}
-        out[item.name] = value
-    return out
-
-
-def _digest(path: Path) -> str:
-    if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.is_file())
-        text = "\n".join(f"{file.name} {file_sha256(file)}" for file in files)
-        return hashlib.sha256(text.encode()).hexdigest()
-    if not path.exists():
-        raise GenerateError(f'"{path}" is not there: check the path.')
-    return file_sha256(path)
+    revision = spec.revision if folder is None else revision_of(folder, spec)
+    return request_hash(request, ["models", REVISION, spec.repo, revision])

@@ -5,11 +5,25 @@ Both corrections follow the motion, so what moves is neither smeared nor taken f
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 
+from gen.clips import read_clip
+from gen.errors import GenerateError
+from gen.events import Event, FrameRendered, VideoReused, VideoWritten
 from gen.optical_flow import both_flows, pixel_grid, sample
+from gen.requests import check_inputs, check_out
+from gen.sidecar import FORMAT, VERSION, request_hash, settings_of
+from gen.types import Video
+from gen.video_files import existing_video, write_video
+
+REVISION = 1
+"""Goes up whenever the same request would give other frames."""
 
 EXPOSURE_SIZE = 320
 """Long side, pixels, at which exposures are compared: a few numbers a frame need no more."""
@@ -19,6 +33,73 @@ GRAIN = 2.0
 """How much more than a patch a single pixel may differ from one that it is averaged with."""
 FEW = 200
 """Fewer matched pixels than this say nothing about exposure, as at a cut."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmoothRequest:
+    """A video with less flicker and shimmer.
+
+    For example:
+
+      splatreel generate smooth clip.mp4 --out calm.mp4
+      splatreel generate smooth clip.mp4 --radius 0 --out even_light.mp4
+    """
+
+    video: Path
+    """A video, a GIF or a folder of pictures."""
+    out: Path = Path("clip.mp4")
+    """The mp4 file to write; the sidecar goes beside it with the suffix .json."""
+    exposure: bool = True
+    """Even out brightness and tint."""
+    radius: int = 2
+    """Frames on each side that a frame is averaged with, along the motion; 0 averages nothing."""
+
+    def __post_init__(self) -> None:
+        for name in ("video", "out"):
+            object.__setattr__(self, name, Path(getattr(self, name)))
+        check_out(self.out)
+        check_inputs(self.out, self.video)
+        if not 0 <= self.radius <= 8:
+            raise GenerateError(f"The radius is {self.radius} frames, but 0 to 8 were expected: 2 is usual.")
+
+
+def smooth_video(request: SmoothRequest, *, on_event: Callable[[Event], None] = lambda event: None) -> Video:
+    """Write a video with less flicker, and its sidecar.
+
+    Nothing is drawn if the same request has made the same file before. Raises `GenerateError` for anything
+    the user can put right.
+    """
+    identity = request_hash(request, ["smoothing", REVISION])
+    existing = existing_video(request.out, identity)
+    if existing is not None:
+        on_event(VideoReused(request.out))
+        return existing
+    started = time.perf_counter()
+    clip = read_clip(request.video)
+    frames = clip.frames[:, : clip.size[1] // 2 * 2, : clip.size[0] // 2 * 2]
+    before = flicker(frames)
+    frames = deflicker(frames) if request.exposure else frames
+    frames = smooth(frames, radius=request.radius)
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "generator": "smoothing",
+        "about": "Frames of a video with less flicker; they show nothing that was not there.",
+        "source": {"file": request.video.name, "frames": len(clip), "fps": clip.fps},
+        "width": frames.shape[2],
+        "height": frames.shape[1],
+        "fps": clip.fps,
+        "frames": len(frames),
+        "words": {"used": [], "ignored": []},
+        "settings": settings_of(request),
+        "flicker": {"before": round(before, 3), "after": round(flicker(frames), 3)},
+        "request_hash": identity,
+    }
+    video = write_video(request.out, frames, content)
+    seconds = time.perf_counter() - started
+    on_event(FrameRendered(len(frames) - 1, len(frames), seconds))
+    on_event(VideoWritten(request.out, seconds))
+    return video
 
 
 def deflicker(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,15 @@ from gen.types import Video
 
 SHEET = "contact_sheet"
 """What a sidecar calls the contact sheet; a video without it is still whole."""
+
+
+@dataclass(frozen=True)
+class Sound:
+    """What is to be heard with a video."""
+
+    file: Path
+    start: float = 0.0
+    """Where in the file the video begins, seconds."""
 
 
 def existing_video(out: Path, identity: str) -> Video | None:
@@ -45,14 +55,15 @@ def write_video(
     content: dict[str, Any],
     *,
     files: Mapping[str, tuple[str, np.ndarray | Path]] | None = None,
+    sound: Sound | None = None,
 ) -> Video:
     """Write frames [H, W, 3] uint8 and the sidecar under temporary names, then move all into place.
 
     `content` is the sidecar, whose width, height and fps the video gets. `files` are pictures [h, w, 3] or
     stacks of pictures [F, h, w, 3] (a folder of PNG) to put beside it, or paths of files and folders on the
     same disk to move there: by what they are, a name and the pixels or the path. Every video gets a contact
-    sheet. The sidecar moves before the video: it carries the video's hash, so a kill between the two moves
-    shows up as a mismatch next time and the video is made anew.
+    sheet; `sound` is put into it. The sidecar moves before the video: it carries the video's hash, so a kill
+    between the two moves shows up as a mismatch next time and the video is made anew.
     """
     sidecar = sidecar_path(out)
     files = files or {}
@@ -68,6 +79,15 @@ def write_video(
             _write_pictures(parts[name], pixels)
         size = {name: content[name] for name in ("width", "height", "fps")}
         write_mp4(video_part, _watched(frames, sheet_frames(content["frames"]), shown), **size)
+        if sound is not None:
+            from gen.audio_mux import add_sound
+
+            silent = video_part.with_suffix(".silent")
+            os.replace(video_part, silent)
+            try:
+                add_sound(silent, sound.file, video_part, start=sound.start)
+            finally:
+                silent.unlink()
         _write_pictures(parts[sheet], contact_sheet(np.stack(list(shown.values())), numbers=list(shown)))
         content = {**content, "video": {"file": out.name, "sha256": file_sha256(video_part)}}
         content["files"] = {what: name for what, (name, _) in files.items()} | {SHEET: sheet}

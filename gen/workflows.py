@@ -14,9 +14,9 @@ from gen.models.find import find_model, weights_folder
 from gen.models.loading import check_available, revision_of
 from gen.models.running import Footage, run
 from gen.models.spec import ModelSpec
-from gen.planning import identity, settings_of
+from gen.planning import identity
 from gen.requests import CameraRequest, ChainRequest, ImageRequest, Request, TextRequest, VideoRequest
-from gen.sidecar import FORMAT, VERSION
+from gen.sidecar import FORMAT, VERSION, settings_of
 from gen.types import Video
 from gen.video_files import existing_video, write_video
 

@@ -11,6 +11,7 @@ from gen.clips import read_clip
 from gen.encode import write_mp4
 from gen.errors import GenerateError
 from gen.events import Event, FrameRendered, VideoReused, VideoWritten
+from gen.generate import generate
 from gen.interpolation import (
     InterpolateRequest,
     interpolate,
@@ -19,7 +20,7 @@ from gen.interpolation import (
     to_rate,
 )
 from gen.rife import rife_weights
-from gen.smoothing import deflicker, flicker, smooth
+from gen.smoothing import SmoothRequest, deflicker, flicker, smooth
 
 HEIGHT, WIDTH = 120, 200
 
@@ -141,7 +142,12 @@ def test_a_video_is_written_once(tmp_path: Path) -> None:
     assert interpolate_video(request, on_event=again.append).reused
     assert [type(event) for event in again] == [VideoReused]
     assert interpolate_video(InterpolateRequest(video=source, out=request.out, fps=12)).frames == 7
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.json", "out.mp4", "out.sheet.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "in.mp4",
+        "out.json",
+        "out.mp4",
+        "out.sheet.png",
+    ]
 
 
 def test_real_clips_beat_blending(shared_clips: Path) -> None:
@@ -175,6 +181,20 @@ def test_exposure_flicker_goes(steady: np.ndarray) -> None:
     calm = deflicker(flickering)
     assert flicker(flickering) > 7
     assert flicker(calm) < flicker(steady) + 0.5
+
+
+def test_a_calm_video_is_written_once_and_never_over_its_source(tmp_path: Path, steady: np.ndarray) -> None:
+    gains = np.linspace(0.9, 1.1, len(steady))[[4, 0, 8, 2, 6, 1, 7, 3, 5]]
+    flickering = np.clip(steady * gains[:, None, None, None], 0, 255).round().astype(np.uint8)
+    source = tmp_path / "in.mp4"
+    write_mp4(source, flickering, width=flickering.shape[2], height=flickering.shape[1], fps=8)
+    request = SmoothRequest(video=source, out=tmp_path / "out.mp4", radius=1)
+    video = generate(request)
+    assert (video.frames, video.fps) == (9, 8)
+    assert video.sidecar["flicker"]["after"] < 0.6 * video.sidecar["flicker"]["before"]
+    assert generate(request).reused
+    with pytest.raises(GenerateError, match="written over"):
+        SmoothRequest(video=source, out=source)
 
 
 def test_a_slow_change_of_light_stays(steady: np.ndarray) -> None:

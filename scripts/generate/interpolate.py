@@ -1,7 +1,7 @@
 """A video with more frames a second, through the Python API.
 
-python scripts/interpolate.py clip.mp4 --out smooth.mp4 --factor 4
-python scripts/interpolate.py clip.mp4 --out smooth.mp4 --fps 60
+python scripts/generate/interpolate.py clip.mp4 --out smooth.mp4 --factor 4
+python scripts/generate/interpolate.py clip.mp4 --out smooth.mp4 --fps 60
 """
 
 from pathlib import Path
