@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+
+from gen.models import find
 
 if TYPE_CHECKING:
     from tiny_models import TinyModels
@@ -34,5 +37,9 @@ def tiny(tiny_folder: TinyModels, tmp_path_factory: pytest.TempPathFactory) -> I
         patch.setenv("SPLATREEL_MODELS", str(tiny_folder.root))
         patch.setenv("HF_HOME", str(tmp_path_factory.mktemp("hub")))
         patch.delenv("HF_HUB_CACHE", raising=False)
+        # Models for pictures draw in their own size, which takes minutes here.
+        small = {"width": 64, "height": 64, "steps": 2}
+        known = [replace(spec, **small) if "picture" in spec.tasks else spec for spec in find.CATALOGUE]
+        patch.setattr(find, "CATALOGUE", tuple(known))
         yield tiny_folder
     torch.set_num_threads(threads)
