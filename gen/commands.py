@@ -9,7 +9,7 @@ from typing import Annotated, Any, Union
 
 import tyro
 
-from gen.audio_reactive import AudioReactiveRequest
+from gen.audio.reactive import AudioReactiveRequest
 from gen.errors import GenerateError
 from gen.events import (
     Event,
@@ -24,7 +24,7 @@ from gen.events import (
     VideoWritten,
 )
 from gen.interpolation import InterpolateRequest
-from gen.keyframe_request import KeyframesRequest
+from gen.keyframes.request import KeyframesRequest
 from gen.requests import (
     AnimateRequest,
     CameraRequest,

@@ -11,9 +11,9 @@ from gen.requests import Request, TextRequest
 from gen.types import GenerateRequest, Video
 
 if TYPE_CHECKING:
-    from gen.audio_reactive import AudioReactiveRequest
+    from gen.audio.reactive import AudioReactiveRequest
     from gen.interpolation import InterpolateRequest
-    from gen.keyframe_request import KeyframesRequest
+    from gen.keyframes.request import KeyframesRequest
     from gen.smoothing import SmoothRequest
 
     Films = KeyframesRequest | AudioReactiveRequest
@@ -43,10 +43,10 @@ def generate(request: AnyRequest, *, on_event: Callable[[Event], None] = _silent
 
         return make_video(request, on_event)
     # Those bring their own engines, which import numpy.
-    from gen.audio_reactive import AudioReactiveRequest
-    from gen.films import generate_audio_reactive, generate_keyframes_video
+    from gen.audio.reactive import AudioReactiveRequest
     from gen.interpolation import InterpolateRequest, interpolate_video
-    from gen.keyframe_request import KeyframesRequest
+    from gen.keyframes.films import generate_audio_reactive, generate_keyframes_video
+    from gen.keyframes.request import KeyframesRequest
     from gen.smoothing import SmoothRequest, smooth_video
 
     match request:

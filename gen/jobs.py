@@ -276,9 +276,9 @@ def _guide(
 ) -> tuple[np.ndarray, float | None]:
     """Frames [F, H, W, 3] that say how somebody moves, and their rate if it is known."""
     if extract:
-        from gen.mannequin import part_colours
-        from gen.pose_extraction import body_parts, extract_poses, segment_people
-        from gen.skeletons import draw_skeletons, retarget
+        from gen.poses.extraction import body_parts, extract_poses, segment_people
+        from gen.poses.mannequin import part_colours
+        from gen.poses.skeletons import draw_skeletons, retarget
 
         clip = read_clip(path)
         on_event(Notice(f"Looking for the person in {len(clip)} frames."))
@@ -289,8 +289,8 @@ def _guide(
             poses = retarget(poses, extract_poses(photo[None]))
         return draw_skeletons(poses), clip.fps
     if _is_joints(path):
-        from gen.pose_files import read_poses
-        from gen.skeletons import draw_skeletons, fill_gaps
+        from gen.poses.files import read_poses
+        from gen.poses.skeletons import draw_skeletons, fill_gaps
 
         if kind == "segmentation":
             raise GenerateError(

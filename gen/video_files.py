@@ -80,7 +80,7 @@ def write_video(
         size = {name: content[name] for name in ("width", "height", "fps")}
         write_mp4(video_part, _watched(frames, sheet_frames(content["frames"]), shown), **size)
         if sound is not None:
-            from gen.audio_mux import add_sound
+            from gen.audio.mux import add_sound
 
             silent = video_part.with_suffix(".silent")
             os.replace(video_part, silent)

@@ -8,8 +8,8 @@ from pathlib import Path
 import tyro
 
 from gen import GenerateError, generate
-from gen.audio_reactive import AudioReactiveRequest
-from gen.keyframe_request import KeyframesRequest
+from gen.audio.reactive import AudioReactiveRequest
+from gen.keyframes.request import KeyframesRequest
 
 
 def main(

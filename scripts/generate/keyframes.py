@@ -9,7 +9,7 @@ from typing import Literal
 import tyro
 
 from gen import GenerateError, generate
-from gen.keyframe_request import KeyframesRequest
+from gen.keyframes.request import KeyframesRequest
 
 
 def main(

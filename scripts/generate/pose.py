@@ -8,8 +8,8 @@ from pathlib import Path
 import tyro
 
 from gen import PoseRequest, generate
-from gen.mannequin import perform
-from gen.pose_files import write_npz
+from gen.poses.files import write_npz
+from gen.poses.mannequin import perform
 
 
 def main(

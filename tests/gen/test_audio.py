@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gen.audio import RATE, Sound, analyse, read_sound
-from gen.audio_mux import add_sound
-from gen.audio_reactive import AudioReactiveRequest, describe_sound, plan_audio_reactive
+from gen.audio.analysis import RATE, Sound, analyse, read_sound
+from gen.audio.mux import add_sound
+from gen.audio.reactive import AudioReactiveRequest, describe_sound, plan_audio_reactive
 from gen.encode import write_mp4
 from gen.errors import GenerateError
-from gen.keyframe_request import KeyframesRequest
-from gen.keyframes import generate_keyframes
-from gen.schedules import Clock, evaluate_schedule
+from gen.keyframes.drawing import generate_keyframes
+from gen.keyframes.request import KeyframesRequest
+from gen.keyframes.schedules import Clock, evaluate_schedule
 
 
 def clicks(bpm: float, seconds: float = 10, first: float = 0.25) -> tuple[np.ndarray, np.ndarray]:

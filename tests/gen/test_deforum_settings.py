@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from gen.deforum_settings import DEFAULT_SCHEDULES, read_settings, settings_from
 from gen.errors import GenerateError
+from gen.keyframes.deforum_settings import DEFAULT_SCHEDULES, read_settings, settings_from
 
 EXTENSION = {
     "W": 768,

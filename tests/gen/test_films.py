@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gen.audio_reactive import AudioReactiveRequest
+from gen.audio.reactive import AudioReactiveRequest
 from gen.clips import read_clip
 from gen.errors import GenerateError
 from gen.events import Event, FrameRendered, VideoReused
 from gen.generate import generate
-from gen.keyframe_request import KeyframesRequest
+from gen.keyframes.request import KeyframesRequest
 
 BPM = 120
 FILES = ["film.json", "film.mp4", "film.sheet.png", "film_frames", "picture.png"]

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from gen.deforum_settings import DEFAULT_SCHEDULES
 from gen.errors import GenerateError
-from gen.keyframe_depth import depth_between, load_depth_model, scaled_closeness
-from gen.keyframe_pictures import add_noise, match_colours, perlin_noise, scale_contrast
-from gen.keyframe_scene import warp_scene
-from gen.keyframe_warps import camera_motions, focal_length, plane_motion, sheet_motions, warp_sheet, zoomed
+from gen.keyframes.deforum_settings import DEFAULT_SCHEDULES
+from gen.keyframes.depth import depth_between, load_depth_model, scaled_closeness
+from gen.keyframes.pictures import add_noise, match_colours, perlin_noise, scale_contrast
+from gen.keyframes.scene import warp_scene
+from gen.keyframes.warps import camera_motions, focal_length, plane_motion, sheet_motions, warp_sheet, zoomed
 
 SIDE = 64
 STILL = {

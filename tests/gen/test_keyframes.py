@@ -10,11 +10,11 @@ from PIL import Image
 
 from gen.errors import GenerateError
 from gen.events import FrameRendered
-from gen.keyframe_pictures import add_noise, match_colours, scale_contrast
-from gen.keyframe_plan import plan_keyframes
-from gen.keyframe_request import KeyframesRequest
-from gen.keyframe_warps import sheet_motions, warp_sheet, zoomed
-from gen.keyframes import frames_folder, generate_keyframes
+from gen.keyframes.drawing import frames_folder, generate_keyframes
+from gen.keyframes.pictures import add_noise, match_colours, scale_contrast
+from gen.keyframes.plan import plan_keyframes
+from gen.keyframes.request import KeyframesRequest
+from gen.keyframes.warps import sheet_motions, warp_sheet, zoomed
 
 WIDTH, HEIGHT = 96, 64
 

@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from gen.errors import GenerateError
-from gen.schedules import Clock, evaluate_schedule, parse_schedule, prompts_by_frame, prompts_over_time
+from gen.keyframes.schedules import (
+    Clock,
+    evaluate_schedule,
+    parse_schedule,
+    prompts_by_frame,
+    prompts_over_time,
+)
 
 FRAMES, FPS, SEED = 60, 24.0, 42
 LAST = FRAMES - 1

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from gen.errors import GenerateError
-from gen.mannequin import Mannequin, part_colours, perform
-from gen.pose_files import body_from_coco, read_poses, write_coco, write_npz, write_openpose
-from gen.skeletons import COLOURS, JOINTS, Poses, draw_skeletons, fill_gaps, retarget
+from gen.poses.files import body_from_coco, read_poses, write_coco, write_npz, write_openpose
+from gen.poses.mannequin import Mannequin, part_colours, perform
+from gen.poses.skeletons import COLOURS, JOINTS, Poses, draw_skeletons, fill_gaps, retarget
 
 NECK, RIGHT_WRIST, LEFT_HIP = JOINTS.index("neck"), JOINTS.index("right_wrist"), JOINTS.index("left_hip")
 

@@ -9,8 +9,8 @@ import pytest
 
 from gen import pose_extraction
 from gen.errors import GenerateError
-from gen.mannequin import perform
-from gen.pose_extraction import PoseWeights, body_parts, extract_poses, pose_weights, segment_people
+from gen.poses.extraction import PoseWeights, body_parts, extract_poses, pose_weights, segment_people
+from gen.poses.mannequin import perform
 from gen.structure import depth_frames, edges, grey_depth, segmentation_frames
 
 needs_pose_weights = pytest.mark.skipif(

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from gen.skeletons import JOINTS, Poses
+from gen.poses.skeletons import JOINTS, Poses
 
 Action = Literal["walk", "wave", "turn"]
 VISIBLE = (1.5, 2.1)

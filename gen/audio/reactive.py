@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from gen.audio import CHANNELS, Analysis, analyse, read_sound
-from gen.deforum_settings import SCHEDULE_KEYS, read_settings
+from gen.audio.analysis import CHANNELS, Analysis, analyse, read_sound
 from gen.errors import GenerateError
-from gen.keyframe_plan import FPS, KeyframePlan, plan_keyframes
-from gen.keyframe_request import KeyframesRequest, settings_of
+from gen.keyframes.deforum_settings import SCHEDULE_KEYS, read_settings
+from gen.keyframes.plan import FPS, KeyframePlan, plan_keyframes
+from gen.keyframes.request import KeyframesRequest, settings_of
+from gen.keyframes.schedules import parse_schedule
 from gen.requests import check_inputs
-from gen.schedules import parse_schedule
 from gen.types import MAX_FRAMES
 
 MOVED: Mapping[str, str] = {

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from gen.errors import GenerateError
-from gen.pose_files import body_from_coco
-from gen.skeletons import LIMBS, SEEN, Poses, fill_gaps
+from gen.poses.files import body_from_coco
+from gen.poses.skeletons import LIMBS, SEEN, Poses, fill_gaps
 
 PACKAGE, VERSION = "mediapipe", "0.10.21"
 SIDE = 256

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from gen.errors import GenerateError
-from gen.keyframe_pictures import ColourSpace, Noise
-from gen.keyframe_warps import Border
-from gen.schedules import prompts_by_frame
+from gen.keyframes.pictures import ColourSpace, Noise
+from gen.keyframes.schedules import prompts_by_frame
+from gen.keyframes.warps import Border
 
 Mode = Literal["2D", "3D", "Video Input"]
 Coherence = ColourSpace | Literal["video"]

@@ -17,13 +17,13 @@ import numpy as np
 
 from gen.errors import GenerateError
 from gen.events import Event, FrameRendered, Notice
-from gen.frame_store import FrameStore
-from gen.keyframe_depth import Closeness, depth_between, load_depth_model
-from gen.keyframe_pictures import add_noise, match_colours, scale_contrast
-from gen.keyframe_plan import KeyframePlan, plan_keyframes
-from gen.keyframe_request import KeyframesRequest
-from gen.keyframe_scene import warp_scene
-from gen.keyframe_warps import focal_length, plane_motion, warp_sheet, zoomed
+from gen.keyframes.depth import Closeness, depth_between, load_depth_model
+from gen.keyframes.frame_store import FrameStore
+from gen.keyframes.pictures import add_noise, match_colours, scale_contrast
+from gen.keyframes.plan import KeyframePlan, plan_keyframes
+from gen.keyframes.request import KeyframesRequest
+from gen.keyframes.scene import warp_scene
+from gen.keyframes.warps import focal_length, plane_motion, warp_sheet, zoomed
 
 GREY = 128
 """What a model draws over when there is no first picture."""

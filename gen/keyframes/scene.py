@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gen.keyframe_warps import Border, border_mode, intrinsics
+from gen.keyframes.warps import Border, border_mode, intrinsics
 
 NEAREST = 0.02
 """A camera never comes closer than this to what it sees, in depths."""

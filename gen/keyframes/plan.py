@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from gen.clips import Clip, fit_picture, read_clip, read_picture
-from gen.deforum_settings import KeyframeSettings
 from gen.errors import GenerateError
-from gen.keyframe_request import KeyframesRequest, settings_of
-from gen.keyframe_warps import camera_motions, sheet_motions
-from gen.schedules import Clock, evaluate_schedule, prompts_over_time
+from gen.keyframes.deforum_settings import KeyframeSettings
+from gen.keyframes.request import KeyframesRequest, settings_of
+from gen.keyframes.schedules import Clock, evaluate_schedule, prompts_over_time
+from gen.keyframes.warps import camera_motions, sheet_motions
 from gen.types import MAX_FRAMES, MAX_SIDE
 
 REVISION = 1

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gen.errors import GenerateError
-from gen.skeletons import Poses
+from gen.poses.skeletons import Poses
 
 FROM_BODY_25 = [*range(8), 9, 10, 11, 12, 13, 14, 15, 16, 17, 18]
 """OpenPose's BODY_25 has the middle of the hips at 8, and feet at the end."""

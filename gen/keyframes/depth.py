@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from gen.errors import GenerateError
-from gen.keyframe_warps import UNITS_PER_DEPTH
+from gen.keyframes.warps import UNITS_PER_DEPTH
 
 Closeness = Callable[[np.ndarray], np.ndarray]
 """Maps a picture [H, W, 3] uint8 to [H, W] float32: 1 for the nearest, 0 for the farthest."""

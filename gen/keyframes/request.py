@@ -6,10 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from gen.deforum_settings import KeyframeSettings, Mode, known_settings, read_settings, settings_from
 from gen.errors import GenerateError
+from gen.keyframes.deforum_settings import (
+    KeyframeSettings,
+    Mode,
+    known_settings,
+    read_settings,
+    settings_from,
+)
+from gen.keyframes.schedules import prompts_by_frame
 from gen.requests import Memory, check_inputs, check_out
-from gen.schedules import prompts_by_frame
 
 
 @dataclass(frozen=True, kw_only=True)

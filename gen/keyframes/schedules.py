@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gen.errors import GenerateError
-from gen.expressions import Expression, Reader, Values, Variables
+from gen.keyframes.expressions import Expression, Reader, Values, Variables
 
 KEY_NAMES = ("fps", "max_f", "pi", "s")
 """What a key may be computed from: everything but the time."""

@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from gen.audio_reactive import AudioReactiveRequest, describe_sound, plan_audio_reactive
+from gen.audio.reactive import AudioReactiveRequest, describe_sound, plan_audio_reactive
 from gen.events import Event, VideoReused, VideoWritten
-from gen.keyframe_plan import KeyframePlan, plan_keyframes
-from gen.keyframe_request import KeyframesRequest
-from gen.keyframes import Redraw, generate_keyframes
+from gen.keyframes.drawing import Redraw, generate_keyframes
+from gen.keyframes.plan import KeyframePlan, plan_keyframes
+from gen.keyframes.request import KeyframesRequest
 from gen.models.find import find_model
 from gen.sidecar import FORMAT, VERSION, request_hash, settings_of
 from gen.types import Video

@@ -1,0 +1,1 @@
+"""Films drawn frame by frame from schedules (Deforum)."""

@@ -1,0 +1,1 @@
+"""How people stand and move: skeletons, files of joints, finding them in pictures, and a mannequin."""
