@@ -126,7 +126,8 @@ def book(style: Style) -> list[Primitive]:
     for i in range(4):
         half = (0.3 - 0.03 * i, 0.22 - 0.02 * i, 0.045)
         turn = style.rng.uniform(-0.25, 0.25)
-        cover = materials.leather(style.color) if style.color else _cover(style)
+        plain = style.color is None and style.material is None
+        cover = _cover(style) if plain else style.surface(materials.leather, (0.45, 0.26, 0.16))
         pages = materials.cardboard((0.90, 0.87, 0.78))
         block = (half[0] + 0.008, half[1] - 0.015, half[2] - 0.014)
         parts.append(box((0, 0, z + half[2]), half, cover, rotation=yaw_rotation(turn)))
@@ -163,7 +164,12 @@ def vase(style: Style) -> list[Primitive]:
 
 def plant(style: Style) -> list[Primitive]:
     """A potted plant."""
-    rng, pot = style.rng, materials.clay((0.72, 0.42, 0.28))
+    rng = style.rng
+    pot = (
+        style.surface(materials.clay, (0.72, 0.42, 0.28))
+        if style.material
+        else materials.clay((0.72, 0.42, 0.28))
+    )
     leaf = materials.foliage(style.tint(LEAF))
     parts = [
         tube((0, 0, 0.17), 0.16, 0.17, pot, top=1.35),

@@ -138,7 +138,7 @@ def marble(color: Color) -> Material:
 
 def concrete(color: Color) -> Material:
     """Cast concrete."""
-    return Material(MOTTLED, color, shade(color, 0.76), color, 2.0, 0.45)
+    return Material(MOTTLED, shade(color, 1.08), shade(color, 0.66), color, 2.0, 0.55)
 
 
 def granite(color: Color) -> Material:
@@ -168,7 +168,7 @@ def pebbledash(color: Color) -> Material:
 
 def thatch(color: Color) -> Material:
     """Bundles of straw."""
-    return Material(MASONRY, color, shade(color, 0.5), shade(color, 1.3), 14.0, 1.0, 0.16, 0.5)
+    return Material(MASONRY, color, shade(color, 0.6), shade(color, 1.25), 3.0, 1.0, 0.15, 0.03)
 
 
 def fabric(color: Color) -> Material:

@@ -10,7 +10,7 @@ from gen.composer.style import DARK_WOOD, IRON, LEAF, NEEDLE, STONE, WOOD, Style
 
 def tree(style: Style) -> list[Primitive]:
     """A broad-leaved tree: a trunk and a crown of leafy clumps."""
-    rng, leaves = style.rng, materials.foliage(style.tint(LEAF))
+    rng, leaves = style.rng, style.leaves(LEAF)
     parts = [
         tube((0, 0, 0.7), 0.2, 0.7, materials.bark(WOOD), top=0.65),
         ball((0, 0, 2.05), (0.85, 0.85, 0.72), leaves),
@@ -33,7 +33,7 @@ def tree(style: Style) -> list[Primitive]:
 def pine(style: Style) -> list[Primitive]:
     """A conifer: tiers of cones that droop and shrink upwards."""
     rng, tiers = style.rng, 5
-    needles = materials.foliage(style.tint(NEEDLE))
+    needles = style.leaves(NEEDLE)
     parts = [tube((0, 0, 0.3), 0.16, 0.35, materials.bark(DARK_WOOD), top=0.8)]
     for i in range(tiers):
         u = i / (tiers - 1)
@@ -46,7 +46,7 @@ def pine(style: Style) -> list[Primitive]:
 
 def bush(style: Style) -> list[Primitive]:
     """A low round bush."""
-    leaves, rng = materials.foliage(style.tint(blend(LEAF, NEEDLE, 0.35))), style.rng
+    leaves, rng = style.leaves(blend(LEAF, NEEDLE, 0.35)), style.rng
     parts = [ball((0, 0, 0.35), (0.5, 0.48, 0.42), leaves)]
     for side in (-1.0, 1.0):
         parts.append(ball((side * 0.35, rng.uniform(-0.2, 0.2), 0.26), (0.34, 0.34, 0.3), leaves))
@@ -55,9 +55,9 @@ def bush(style: Style) -> list[Primitive]:
 
 def cactus(style: Style) -> list[Primitive]:
     """A saguaro with two arms."""
-    skin = materials.Material(
-        materials.STRIPES, style.color or (0.30, 0.48, 0.24), (0.22, 0.38, 0.18), (0.30, 0.48, 0.24), 7.0, 0.6
-    )
+    green = (0.30, 0.48, 0.24)
+    ribs = materials.Material(materials.STRIPES, style.color or green, (0.22, 0.38, 0.18), green, 7.0, 0.6)
+    skin = ribs if style.material is None else style.surface(materials.stone, green)
     parts = [tube((0, 0, 0.85), 0.24, 0.85, skin), ball((0, 0, 1.7), (0.24, 0.24, 0.2), skin)]
     for side, z in ((-1.0, 0.8), (1.0, 1.1)):
         parts += [
@@ -119,9 +119,9 @@ def rock(style: Style) -> list[Primitive]:
 def snowman(style: Style) -> list[Primitive]:
     """Three snowballs, a hat, a scarf and a carrot."""
     rng = style.rng
-    snow = materials.Material(
-        materials.MOTTLED, (0.95, 0.96, 0.98), (0.74, 0.80, 0.88), (0.95, 0.96, 0.98), 2.6, 0.2
-    )
+    white = (0.95, 0.96, 0.98)
+    snow = materials.Material(materials.MOTTLED, white, (0.74, 0.80, 0.88), white, 2.6, 0.2)
+    snow = snow if style.material is None else style.surface(materials.stone, white)
     felt, coal = materials.stone(style.color or IRON), materials.paint((0.08, 0.08, 0.09))
     parts = [ball((0, 0, z), (r, r, 0.94 * r), snow) for z, r in ((0.5, 0.56), (1.22, 0.42), (1.8, 0.3))]
     parts += [

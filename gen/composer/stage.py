@@ -89,7 +89,7 @@ BACKDROPS: dict[str, tuple[tuple[str, ...], Material]] = {
     "floor": (("pillar", "pillar"), materials.stone((0.66, 0.60, 0.54))),
     "street": (("building", "building", "streetlamp", "tree"), materials.stone((0.50, 0.52, 0.50))),
     "plaza": (("house", "tree", "tree", "statue"), materials.stone((0.62, 0.57, 0.50))),
-    "dirt": (("tree", "fence", "bush"), materials.foliage((0.46, 0.46, 0.24))),
+    "dirt": (("tree", "rock", "bush"), materials.foliage((0.46, 0.46, 0.24))),
 }
 """Kinds that stand in the distance on each ground, and what the hills behind them are made of."""
 

@@ -39,7 +39,17 @@ class Style:
 
     def slats(self, color: Color) -> Material:
         """Thin wooden parts, too narrow for the joints of boards."""
-        return materials.bark(self.color or color)
+        return (
+            materials.bark(self.color or color)
+            if self.material in (None, "wood")
+            else self.surface(materials.bark, color)
+        )
+
+    def leaves(self, color: Color) -> Material:
+        """Foliage, a little different from plant to plant, or what the prompt says."""
+        if self.material is None:
+            return materials.foliage(self.tint(color))
+        return self.surface(materials.foliage, color)
 
     def tint(self, color: Color, amount: float = 0.12) -> Color:
         """The asked-for colour, or the usual one varied a little from object to object."""

@@ -20,7 +20,7 @@ from gen.composer.style import CREAM, DARK_WOOD, IRON, STONE, WOOD, Style
 
 def fence(style: Style) -> list[Primitive]:
     """A short run of picket fence."""
-    wood = style.slats((0.80, 0.76, 0.68)) if style.material else materials.paint(style.color or CREAM)
+    wood = style.slats(CREAM) if style.material else materials.paint(style.color or CREAM)
     parts = [box((0, 0.04, z), (1.2, 0.03, 0.05), wood) for z in (0.3, 0.62)]
     for i in range(7):
         x = -1.08 + 0.36 * i

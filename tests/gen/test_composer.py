@@ -18,6 +18,7 @@ from gen.composer.material_words import MATERIALS
 from gen.composer.nouns import OBJECTS
 from gen.composer.prompt import read_prompt
 from gen.composer.scene import ball, to_arrays
+from gen.composer.style import Style
 from gen.composer.vocabulary import COLOR_WORDS, COLORS, GROUND_WORDS, LIGHT_WORDS, MATERIAL_WORDS
 from gen.types import MOVES_IN_PLACE
 
@@ -224,3 +225,15 @@ def test_the_default_clip_has_detail_to_track_everywhere():
     cells = grey[:135, :240].reshape(5, 27, 8, 30).transpose(0, 2, 1, 3).reshape(40, -1)
     assert (cells.std(1) > 3).mean() > 0.9
     assert 60 < grey.mean() < 190
+
+
+@pytest.mark.parametrize("kind", sorted(OBJECTS))
+def test_no_object_passes_over_a_colour_or_a_material(kind):
+    """Law: a word that is reported as used has changed what is drawn."""
+
+    def looks(**wanted) -> np.ndarray:
+        parts = BUILDERS[kind](Style(np.random.default_rng(0), **wanted))
+        return np.array([(*p.material.linear_colors().ravel(), *p.material.pattern_args()) for p in parts])
+
+    for wanted in ({"color": COLORS["purple"]}, {"material": "mosaic"}, {"material": "rust"}):
+        assert not np.array_equal(looks(), looks(**wanted)), wanted
