@@ -100,7 +100,9 @@ def wan_animate(job: Job) -> dict[str, Any]:
 
 def ltx_condition(job: Job) -> dict[str, Any]:
     """Pictures and clips at their places in the video."""
-    from diffusers.pipelines.ltx.pipeline_ltx_condition import LTXVideoCondition
+    from diffusers.pipelines.ltx.pipeline_ltx_condition import (  # pyright: ignore[reportMissingImports]
+        LTXVideoCondition,
+    )
 
     return _conditions(job, LTXVideoCondition)
 

@@ -138,9 +138,9 @@ def fetch_lora(lora: Lora) -> Path:
 def libraries() -> tuple[Any, Any]:
     """torch and diffusers. Raises `GenerateError` if one is not installed."""
     try:
-        import diffusers
+        import diffusers  # pyright: ignore[reportMissingImports]
         import torch
-        import transformers
+        import transformers  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise GenerateError(
             f"A video model needs {error.name}, which is not installed: run `pip install 'splatreel[gen]'`."
@@ -190,8 +190,11 @@ def _fetched(spec: ModelSpec, task: Task, memory: Memory) -> Path:
 
 
 def _download(repo: str, revision: str | None, gated: bool) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
+    from huggingface_hub import snapshot_download  # pyright: ignore[reportMissingImports]
+    from huggingface_hub.errors import (  # pyright: ignore[reportMissingImports]
+        GatedRepoError,
+        HfHubHTTPError,
+    )
 
     try:
         patterns = ["*.json", "*.safetensors", "*.txt", "*.model"]

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gen import pose_extraction
 from gen.errors import GenerateError
+from gen.poses import extraction as pose_extraction
 from gen.poses.extraction import PoseWeights, body_parts, extract_poses, pose_weights, segment_people
 from gen.poses.mannequin import perform
 from gen.structure import depth_frames, edges, grey_depth, segmentation_frames
