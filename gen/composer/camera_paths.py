@@ -140,19 +140,20 @@ def camera_path(
     target = 0.5 * (low + high)
     target[2] = low[2] + 0.46 * (high[2] - low[2])
     stations = [MOVES[move](i / (frames - 1)) for i in range(frames)]
-    focals = focal * np.array([s.zoom for s in stations])
-    half_frame = np.array([0.5 * width, 0.5 * height]) / focals[:, None] * FILL
-    seeing = np.array([arc * max(abs(s.pan), abs(s.tilt)) <= TURN_IN_VIEW for s in stations])
+    # A camera that turns far in place has the objects in view in mid-path only.
+    seeing = [s for s in stations if arc * max(abs(s.pan), abs(s.tilt)) <= TURN_IN_VIEW] or [MOVES[move](0.5)]
+    zooms = np.array([[s.zoom] for s in seeing])
+    half_frame = np.array([0.5 * width, 0.5 * height]) / (focal * zooms) * FILL
     for _ in range(3):  # fit the distance, then centre the subject, and again
         near = 0.5 * float(np.linalg.norm(high - low)) + 0.5
         far = 30.0 * near
         for _ in range(30):
             distance = 0.5 * (near + far)
-            poses = _poses(stations, arc, distance, target)
-            fits = _sees_all(poses[seeing], subject, half_frame[seeing])
+            fits = _sees_all(_poses(seeing, arc, distance, target), subject, half_frame)
             near, far = (near, distance) if fits else (distance, far)
-        target = target + _off_center(_poses(stations, arc, far, target)[seeing], subject)
+        target = target + _off_center(_poses(seeing, arc, far, target), subject)
     poses = _poses(stations, arc, 1.02 * far, target)
+    focals = focal * np.array([s.zoom for s in stations])
     return CameraPath(poses, focals, 0.5 * width, 0.5 * height, move, arc, tuple(target.tolist()))
 
 

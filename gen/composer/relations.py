@@ -1,5 +1,6 @@
 """Where one object goes relative to another: on it, under it, and around it as the camera sees it."""
 
+import itertools
 import math
 from collections.abc import Iterable
 
@@ -89,14 +90,14 @@ def spot_around(
     if relation == "beside" and number % 2:
         angles = tuple(-angle for angle in angles)
     x, y = anchor.position
-    for gap in np.arange(0.12, 40.0, 0.25):
-        reach = 0.88 * (anchor.radius + radius) + float(gap)
+    for gap in itertools.count(0.12, 0.25):
+        reach = 0.88 * (anchor.radius + radius) + gap
         for angle in angles:
             bearing = math.radians(MIDDLE_BEARING + angle)
             at = (x + reach * math.sin(bearing), y - reach * math.cos(bearing))
             if all(math.dist(at, o.position) > 0.88 * (o.radius + radius) + 0.08 for o in others):
                 return at
-    raise AssertionError("no free place within forty metres")
+    raise AssertionError("the world has an edge")
 
 
 def _heights(

@@ -146,6 +146,19 @@ def test_a_camera_that_rolls_clockwise_lowers_its_right_side():
         assert sign * (last[:3, 0] @ first[:3, 1]) > 0.2
 
 
+@pytest.mark.parametrize("frames", [2, 9])
+def test_a_camera_that_turns_far_has_the_subject_in_view_in_mid_path(frames):
+    subject = np.array([(-1.0, -1.0, 0.0), (1.0, 1.0, 2.0)])
+    near, far = (
+        camera_path(subject, move="pan_left", frames=frames, width=480, height=270, arc_degrees=degrees)
+        for degrees in (2.0, 120.0)
+    )
+    eyes = [np.linalg.norm(p.world_from_camera[0, :3, 3] - subject.mean(0)) for p in (near, far)]
+    assert eyes[1] <= 1.05 * eyes[0]
+    forward = far.world_from_camera[:, :3, 2]
+    assert forward[0, :2] @ forward[-1, :2] < 0
+
+
 def test_a_zoom_writes_a_focal_length_per_frame_and_other_moves_one():
     subject = np.array([(-1.0, -1.0, 0.0), (1.0, 1.0, 2.0)])
     zoom, arc = (
