@@ -78,13 +78,13 @@ def generate(*workflow: str) -> None:
     Args:
         workflow: text, image, chain, camera, extend, loop and others, and what they take.
     """
-    from gen.commands import listener, parse
+    from gen.commands import parse
     from gen.generate import generate as generate_video
     from recon.terminal import Terminal
 
     request = parse(list(workflow))
     with Terminal() as terminal:
-        generate_video(request, on_event=listener(terminal))
+        generate_video(request, on_event=_generator_events(terminal))
 
 
 def models() -> None:
@@ -282,6 +282,70 @@ def export(scene: Positional[Path], out: Positional[Path], /) -> None:
 
 class UsageError(Exception):
     """The command line does not say what to do."""
+
+
+def _generator_events(terminal):
+    """A listener for gen's events that speaks to recon's terminal."""
+    from gen.events import (
+        FrameRendered,
+        ModelLoading,
+        ModelReady,
+        Notice,
+        PromptRead,
+        RendererReady,
+        StepDone,
+        VideoReused,
+        VideoWritten,
+    )
+    from recon import events as shown
+
+    drawing = False
+
+    def draw() -> None:
+        nonlocal drawing
+        if not drawing:
+            terminal(shown.StageStarted("video"))
+        drawing = True
+
+    def listen(event: object) -> None:
+        match event:
+            case PromptRead(used, ignored, objects, notes):
+                text = "The built-in composer draws what it has words for (not a video model)."
+                terminal(shown.Notice(text))
+                things = f"; objects: {', '.join(objects)}" if objects else ""
+                terminal(shown.Notice(f"words used: {', '.join(used)}{things}"))
+                if ignored:
+                    text = f"words ignored, not in its list: {', '.join(ignored)}"
+                    terminal(shown.Notice(text, warning=True))
+                for note in notes:
+                    terminal(shown.Notice(note))
+                draw()
+            case Notice(text, warning):
+                terminal(shown.Notice(text, warning=warning))
+            case ModelLoading(name, folder):
+                terminal(shown.StageStarted("model"))
+                terminal(shown.StageProgress("model", 0, None, f"loading {name} from {folder}"))
+            case ModelReady(name, device, seconds):
+                terminal(shown.StageFinished("model", seconds, f"{name} on {device}"))
+            case StepDone(step, steps, _, left):
+                draw()
+                terminal(shown.StageProgress("video", step, steps, f"denoising, {left:.0f} s left"))
+            case RendererReady(seconds) if seconds > 2:
+                terminal(shown.Notice(f"ray tracer compiled in {seconds:.0f} s (once on this machine)"))
+            case FrameRendered(frame, frames, _):
+                draw()
+                terminal(shown.StageProgress("video", frame + 1, frames))
+            case VideoWritten(path, seconds):
+                terminal(shown.StageFinished("video", seconds, f"{path}, {_files_beside(path)}"))
+            case VideoReused(path):
+                terminal(shown.StageFinished("video", 0.0, f"{path} is there from an earlier run"))
+
+    return listen
+
+
+def _files_beside(path: Path) -> str:
+    sheet = path.with_name(f"{path.stem}.sheet.png")
+    return f"{path.with_suffix('.json').name}" + (f" and {sheet.name}" if sheet.exists() else "")
 
 
 COMMANDS = {f.__name__: f for f in (make, generate, models, split, reconstruct, evaluate, view, export)}

@@ -38,7 +38,7 @@ def load(spec: ModelSpec, task: Task, memory: Memory, on_event: Callable[[Event]
     dtype = precision(spec, memory, device)
     part_folders = {part: _part_folder(part, spec, task, memory) for part in spec.parts_for(task)}
     sizes = component_bytes(folder, dtype, spec.float32_parts)
-    sizes |= {part.component: network_bytes(place, dtype) for part, place in part_folders.items()}
+    sizes |= {part.component: network_bytes(there, dtype) for part, there in part_folders.items()}
     if memory.gguf is not None:
         if memory.quantise != "none":
             raise GenerateError(
@@ -61,10 +61,10 @@ def load(spec: ModelSpec, task: Task, memory: Memory, on_event: Callable[[Event]
         on_event(Notice(text, warning=True))
     kind = getattr(torch, dtype)
     parts: dict[str, Any] = {}
-    for part, place in part_folders.items():
-        with _loading(part.component, place, part.model_class, f"hf download {part.repo}"):
+    for part, there in part_folders.items():
+        with _loading(part.component, there, part.model_class, f"hf download {part.repo}"):
             parts[part.component] = getattr(diffusers, part.model_class).from_pretrained(
-                place, local_files_only=True, use_safetensors=True, dtype=kind
+                there, local_files_only=True, use_safetensors=True, dtype=kind
             )
     if memory.gguf is not None:
         parts |= gguf_network(diffusers, folder, memory.gguf, kind)
@@ -81,7 +81,7 @@ def load(spec: ModelSpec, task: Task, memory: Memory, on_event: Callable[[Event]
     if spec.scheduler is not None:
         name, settings = spec.scheduler
         pipeline.scheduler = getattr(diffusers, name).from_config(pipeline.scheduler.config, **settings)
-    _place(pipeline, offload, device, torch)
+    place(pipeline, offload, device, torch)
     _save_memory(pipeline, memory)
     on_event(ModelReady(spec.name, device, time.perf_counter() - started))
     return pipeline
@@ -216,7 +216,8 @@ def _gate(gated: bool, repo: str) -> str:
     return f"; gated: accept it on huggingface.co/{repo}, then run `hf auth login`"
 
 
-def _place(pipeline: Any, offload: Offload, device: str, torch: Any) -> None:
+def place(pipeline: Any, offload: Offload, device: str, torch: Any) -> None:
+    """Put a pipeline where it is to run, or let its parts come there when they are needed."""
     if offload == "model":
         pipeline.enable_model_cpu_offload(device=device)
     elif offload == "group":

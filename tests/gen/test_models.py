@@ -12,7 +12,8 @@ from pictures import cameras, clip, moving, still
 
 from gen.events import ModelLoading, ModelReady, Notice, StepDone
 from gen.models.job import Job
-from gen.models.running import Footage, run
+from gen.models.loading import load, place
+from gen.models.running import Footage, call, call_arguments, pictures_of, run
 from gen.models.spec import Lora, ModelSpec, Task
 from gen.requests import Memory
 from gen.timeline import connect, extend_backward, extend_forward
@@ -226,3 +227,14 @@ def test_words_weigh_more_near_their_frame(tiny):
 
     assert distance(start, end)[0] < distance(start, end)[-1]
     assert distance(end, start)[0] > distance(end, start)[-1]
+
+
+@pytest.mark.parametrize("offload", ["model", "group"])
+def test_offloading_changes_no_frame(tiny, offload):
+    import torch
+
+    spec, job = tiny.spec("wan-2.1-1.3b"), Case("wan-2.1-1.3b", "text").job()
+    pipeline = load(spec, "text", CPU, lambda event: None)
+    place(pipeline, offload, "cpu", torch)
+    output = call(pipeline, call_arguments(spec, type(pipeline), job), spec, job.seed)
+    assert np.array_equal(pictures_of(output, spec), done(spec, job).frames)
