@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from gen import timeline as timelines
 from gen.clips import PICTURES, Clip, fit_picture, read_clip, read_picture
 from gen.errors import GenerateError
 from gen.events import Event, Notice
+from gen.models.camera import DEFAULT_MOVE, direct
 from gen.models.image_to_image import draw_picture
 from gen.models.job import Job
 from gen.models.spec import ModelSpec
@@ -189,35 +190,28 @@ def _from_picture(request: ImageRequest | ChainRequest, spec: ModelSpec, on_even
 def _on_a_path(request: CameraRequest, spec: ModelSpec, on_event: Listener) -> Prepared:
     picture = None if request.image is None else read_picture(request.image)
     shape = None if picture is None else picture.shape[1::-1]
+    direction = None
     if request.poses is None:
         size = extent(request, spec, size=shape)
-        words = words_for(
-            *(spec, request.task, size), prompt=request.prompt, negative=request.sampling.negative
-        )
-        from gen.models.camera import direct
-
+        lengths = {"distance": request.distance, "field_of_view": request.field_of_view}
         direction = direct(
-            spec,
-            request.camera,
+            *(spec, request.camera or DEFAULT_MOVE),
             frames=size.frames,
             width=size.width,
             height=size.height,
             degrees=request.degrees,
-            distance=request.distance,
-            field_of_view=request.field_of_view,
+            **{name: value for name, value in lengths.items() if value is not None},
         )
-        words = Words(words.prompt, words.negative, words.caption, direction)
         cameras = direction.cameras
     else:
         there = read_cameras(request.poses, request.width or spec.width, request.height or spec.height)
         size = extent(request, spec, size=shape, available=len(there.world_from_camera))
         cameras = read_cameras(request.poses, size.width, size.height).first(size.frames)
-        words = words_for(
-            *(spec, request.task, size), prompt=request.prompt, negative=request.sampling.negative
-        )
     if picture is None:
         picture = _drawn(request.image_model, request.prompt, size, request, on_event)
+    words = words_for(*(spec, request.task, size), prompt=request.prompt, negative=request.sampling.negative)
     given = {"image": _fitted(picture, size), "cameras": cameras}
+    words = replace(words, direction=direction)
     return _prepared(request, spec, size, request.prompt, words=words, given=given)
 
 

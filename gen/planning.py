@@ -6,7 +6,7 @@ import inspect
 from dataclasses import dataclass
 
 from gen.errors import GenerateError
-from gen.models.find import weights_folder
+from gen.models.find import find_model, weights_folder
 from gen.models.loading import libraries, revision_of
 from gen.models.spec import ModelSpec, Task, fills_chunks
 from gen.requests import VideoRequest
@@ -93,7 +93,13 @@ def pipeline_takes(spec: ModelSpec, task: Task, argument: str) -> bool:
 
 
 def identity(request: VideoRequest, spec: ModelSpec) -> str:
-    """Everything that decides the frames, as a sha256: request, contents of the files in it, and model."""
+    """Everything that decides the frames, as a sha256: request, contents of the files in it, and models."""
+    drawer = getattr(request, "image_model", None)
+    others = [] if drawer is None else [revision_here(find_model(drawer, "picture"))]
+    return request_hash(request, ["models", REVISION, spec.repo, revision_here(spec), *others])
+
+
+def revision_here(spec: ModelSpec) -> str | None:
+    """The commit of the model on this machine, or the one that would be fetched."""
     folder = weights_folder(spec)
-    revision = spec.revision if folder is None else revision_of(folder, spec)
-    return request_hash(request, ["models", REVISION, spec.repo, revision])
+    return spec.revision if folder is None else revision_of(folder, spec)

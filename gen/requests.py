@@ -384,18 +384,28 @@ class CameraRequest(VideoRequest):
     prompt: str
     image: Path | None = None
     """The first frame; drawn from the prompt if left out."""
-    camera: str = "orbit-left"
-    """A camera move; see also `poses`."""
+    camera: str | None = None
+    """A camera move; orbit-left if there are no `poses`."""
     degrees: float | None = None
     """Turn of the whole move; 45 for an orbit."""
-    distance: float = 3.0
-    """Metres from the first camera to the subject."""
-    field_of_view: float = 60.0
-    """Degrees across the width."""
+    distance: float | None = None
+    """Metres from the first camera to the subject; 3 if left out."""
+    field_of_view: float | None = None
+    """Degrees across the width; 60 if left out."""
     poses: Path | None = None
     """The .json beside a generated video, to follow its cameras instead of a move."""
     image_model: str = "sdxl"
     """What draws the first frame."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        moves = ("camera", "degrees", "distance", "field_of_view")
+        given = [name.replace("_", " ") for name in moves if getattr(self, name) is not None]
+        if self.poses is not None and given:
+            raise GenerateError(
+                f'The cameras of "{self.poses}" and a {given[0]} were asked for, but a clip has one path: '
+                f"leave one of them out."
+            )
 
     @property
     def task(self) -> Task:

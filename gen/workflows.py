@@ -9,12 +9,13 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from gen.events import Event, FrameRendered, Notice, VideoReused, VideoWritten
+from gen.models.camera import DEFAULT_MOVE
 from gen.models.catalogue import RECONSTRUCTION_ORDER
-from gen.models.find import find_model, weights_folder
-from gen.models.loading import check_available, revision_of
+from gen.models.find import find_model, is_here
+from gen.models.loading import check_available
 from gen.models.running import Footage, run
 from gen.models.spec import ModelSpec
-from gen.planning import identity
+from gen.planning import identity, revision_here
 from gen.requests import CameraRequest, ChainRequest, ImageRequest, Request, TextRequest, VideoRequest
 from gen.sidecar import FORMAT, VERSION, settings_of
 from gen.types import Video
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from gen.jobs import Prepared
 
 PACKAGES = ("diffusers", "transformers", "torch")
-RECONSTRUCTION_MOVE = "orbit-left"
 
 
 def make_video(request: Request, on_event: Callable[[Event], None]) -> Video:
@@ -76,10 +76,10 @@ def best_for_reconstruction(request: TextRequest | ImageRequest) -> Request:
 
     A picture goes to the first of `RECONSTRUCTION_ORDER` on this machine; what the request names stays.
     """
-    move = request.camera or RECONSTRUCTION_MOVE
+    move = request.camera or DEFAULT_MOVE
     if isinstance(request, TextRequest):
         return replace(request, camera=move)
-    here = [name for name in RECONSTRUCTION_ORDER if weights_folder(find_model(name)) is not None]
+    here = [name for name in RECONSTRUCTION_ORDER if is_here(find_model(name), None)]
     model = request.model or (here or RECONSTRUCTION_ORDER)[0]
     if "camera" not in find_model(model).tasks:
         return replace(request, model=model, camera=move)
@@ -91,13 +91,14 @@ def best_for_reconstruction(request: TextRequest | ImageRequest) -> Request:
 
 def _about(request: Request, spec: ModelSpec, prepared: Prepared, footage: Footage) -> dict[str, Any]:
     """The sidecar, apart from the video's own numbers."""
-    folder = weights_folder(spec)
     job, task = prepared.job, request.task
     settings = settings_of(request)
     settings["sampling"] = {
         "steps": job.steps or spec.steps,
         "guidance": spec.guidance if job.guidance is None else job.guidance,
         "negative": job.negative,
+        **spec.more_guidance,
+        **spec.arguments,
     }
     content: dict[str, Any] = {
         "format": FORMAT,
@@ -111,7 +112,7 @@ def _about(request: Request, spec: ModelSpec, prepared: Prepared, footage: Foota
         "model": {
             "name": spec.name,
             "repo": spec.repo,
-            "revision": None if folder is None else revision_of(folder, spec),
+            "revision": revision_here(spec),
             "pipeline": spec.pipelines[task],
             "licence": spec.licence,
             "parts": [part.repo for part in spec.parts_for(task)],
@@ -125,9 +126,14 @@ def _about(request: Request, spec: ModelSpec, prepared: Prepared, footage: Foota
         "words": {"used": [], "ignored": []},
         "versions": {name: _version(name) for name in PACKAGES},
     }
-    if isinstance(request, ChainRequest | CameraRequest):
+    if isinstance(request, ChainRequest) or (isinstance(request, CameraRequest) and request.image is None):
         drawer = find_model(request.image_model, "picture")
-        content["image_model"] = {"repo": drawer.repo, "licence": drawer.licence}
+        content["image_model"] = {
+            "name": drawer.name,
+            "repo": drawer.repo,
+            "revision": revision_here(drawer),
+            "licence": drawer.licence,
+        }
     if footage.cameras is not None:
         # Followed only as well as the model can: a prior to refine, not a truth to measure against.
         content["cameras"] = {**footage.cameras.to_json(), "intended": True}

@@ -187,6 +187,8 @@ class Reading:
         elif before is not None and before.text in PRONOUNS and self.current is not None:
             anchor = self.objects[self.current].anchor
             self.fronted = (token.value, self.current if anchor is None else anchor, position)
+        elif before is not None and before.text in (",", ".") and self.current is not None:
+            self.fronted = (token.value, self.current, position)  # "一座房子，旁边有两棵树"
         self.subject = None
 
     def _take_motion(self, position: int, token: Token) -> None:

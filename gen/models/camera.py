@@ -49,20 +49,8 @@ CAMERA_WORDS: dict[str, str] = {
     "zoom-out": "The camera slowly zooms out.",
 }
 """What a model that follows nothing but words is told."""
-COMPOSER_MOVES: dict[str, str] = {
-    "orbit-left": "truck_left",
-    "orbit-right": "arc",
-    "dolly-in": "dolly_in",
-    "dolly-out": "dolly_out",
-    "zoom-in": "dolly_in",
-    "zoom-out": "dolly_out",
-    "truck-left": "truck_left",
-    "truck-right": "truck_right",
-    "pan-left": "truck_left",
-    "pan-right": "truck_right",
-    "crane-up": "crane",
-}
-"""The composer's moves all go around the scene, because they are meant to be reconstructed."""
+DEFAULT_MOVE = "orbit-left"
+"""It shows a thing from more sides than any other."""
 
 
 @dataclass(frozen=True)
@@ -118,18 +106,3 @@ def check_move(move: str) -> None:
             f'The camera move is "{move}"{did_you_mean(move, CAMERA_WORDS)}, but it must be one of '
             f"{', '.join(get_args(CameraMove))}."
         )
-
-
-def composer_move(move: str) -> str:
-    """The composer's name for a move. Raises `GenerateError` for one that it does not have."""
-    from gen.types import CAMERA_MOVES
-
-    name = move.replace("-", "_")
-    if name in CAMERA_MOVES:
-        return name
-    if move in COMPOSER_MOVES:
-        return COMPOSER_MOVES[move]
-    raise GenerateError(
-        f'The camera move is "{move}", but the composer moves around the scene so that it can be '
-        f"reconstructed: choose one of {', '.join(sorted({*CAMERA_MOVES, *COMPOSER_MOVES}))}."
-    )

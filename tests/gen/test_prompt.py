@@ -92,6 +92,7 @@ def test_ground_light_and_camera(prompt, ground, light, camera):
         ("桌子上有一盏灯，桌子下面有一只猫", ["table", "lamp on table", "cat under table"]),
         ("雪人在房子旁边，一辆车在树后面", ["snowman beside house", "house", "car behind tree", "tree"]),
         ("房子前面的汽车", ["house", "car front house"]),
+        ("一座红色房子，旁边有两棵松树", ["house", "pine beside house"]),
     ],
 )
 def test_relations_place_one_object_by_another(prompt, expected):

@@ -303,6 +303,11 @@ def test_cameras_of_the_sidecar_are_followed_again(tiny, inputs, tmp_path):
     assert np.array_equal(read_clip(again.path).frames, read_clip(first.path).frames)
 
 
+def test_a_clip_has_one_path():
+    with pytest.raises(GenerateError, match="a camera were asked for, but a clip has one path"):
+        CameraRequest(prompt=WORDS, poses=Path("clip.json"), camera="orbit-left", out=Path("out.mp4"))
+
+
 def test_a_video_for_reconstruction_goes_to_the_model_with_cameras(tiny, inputs, tmp_path):
     tiny.spec("sana-wm")
     shared = {"width": 64, "height": 64, "frames": 9, "sampling": Sampling(steps=1), "memory": CPU}
