@@ -24,9 +24,8 @@ def main(
     preset: Preset = "standard",
 ) -> None:
     """Make a video that moves around IMAGE, and reconstruct it."""
-    request = ImageRequest(
-        image=image, prompt=prompt, model=model, out=out.with_suffix(".mp4"), for_reconstruction=True
-    )
+    video = out.with_suffix(".mp4")
+    request = ImageRequest(image=image, prompt=prompt, model=model, out=video, for_reconstruction=True)
     try:
         video = generate(request)
     except GenerateError as error:

@@ -13,6 +13,7 @@ from gen.events import Event, ModelLoading, ModelReady, Notice
 from gen.models.find import PART, check_class, fetch_command, local_folder, weights_folder
 from gen.models.memory import (
     BIG_PARTS,
+    GB,
     Offload,
     choose_offload,
     component_bytes,
@@ -50,6 +51,9 @@ def load(spec: ModelSpec, task: Task, memory: Memory, on_event: Callable[[Event]
     offload = choose_offload(
         sizes, memory, device=device, free=free, host_free=free_memory("cpu"), name=spec.name
     )
+    how = {"none": "", "model": "; networks wait in the host's memory", "group": "; layers wait there"}
+    needs = f"{spec.name} has {sum(sizes.values()) / GB:.1f} GB of weights, {free / GB:.1f} GB are free"
+    on_event(Notice(f"{needs} on the {device}{how[offload]}."))
     pipeline_class = getattr(diffusers, spec.pipelines[task], None)
     if pipeline_class is None:
         raise GenerateError(

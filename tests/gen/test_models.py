@@ -182,8 +182,10 @@ def test_a_run_is_told_step_by_step(tiny):
     events = []
     case = Case("wan-2.1-1.3b", "text", {"steps": 3})
     run(tiny.spec("wan-2.1-1.3b"), case.job(), CPU, events.append)
-    assert [type(event) for event in events] == [ModelLoading, ModelReady, StepDone, StepDone, StepDone]
-    assert [(event.step, event.steps) for event in events[2:]] == [(1, 3), (2, 3), (3, 3)]
+    kinds = [ModelLoading, Notice, ModelReady, StepDone, StepDone, StepDone]
+    assert [type(event) for event in events] == kinds
+    assert "GB of weights" in events[1].text
+    assert [(event.step, event.steps) for event in events[3:]] == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_a_lora_without_weight_is_none(tiny):
