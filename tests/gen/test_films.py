@@ -16,6 +16,7 @@ from gen.errors import GenerateError
 from gen.events import Event, FrameRendered, VideoReused
 from gen.generate import generate
 from gen.keyframes.request import KeyframesRequest
+from gen.requests import Memory
 
 BPM = 120
 FILES = ["film.json", "film.mp4", "film.sheet.png", "film_frames", "picture.png"]
@@ -115,3 +116,31 @@ def test_mistakes_get_a_sentence(picture: Path, clicks: Path) -> None:
     with pytest.raises(GenerateError, match=r"cannot be read|no sound"):
         generate(AudioReactiveRequest(audio=picture, keyframes=KeyframesRequest(out=out, image=picture)))
     assert not out.exists()
+
+
+def test_a_model_redraws_what_the_prompts_and_schedules_say(tiny, picture: Path, tmp_path: Path) -> None:
+    """With a tiny Stable Diffusion through the same loading code as a real one."""
+    tiny.spec("sd-1.5")
+
+    def film(**fields: object) -> np.ndarray:
+        schedules = {"steps": "0:(4)", "strength": "0:(0.5)", "diffusion_cadence": 2}
+        request = {"out": tmp_path / "film.mp4", "image": picture, "frames": 4, "width": 64, "height": 64}
+        request |= {"model": "sd-1.5", "memory": Memory(device="cpu"), "prompt": "a red ball", **fields}
+        request["overrides"] = {**schedules, **request.get("overrides", {})}
+        video = generate(KeyframesRequest(**request))  # pyright: ignore[reportArgumentType]
+        assert not video.reused
+        assert video.sidecar["model"]["pipeline"] == "StableDiffusionImg2ImgPipeline"
+        shown = [np.asarray(Image.open(path)) for path in sorted((tmp_path / "film_frames").glob("*.png"))]
+        video.path.unlink()
+        return np.stack(shown)
+
+    plain = film()
+    assert plain.shape == (4, 64, 64, 3)
+    for change in (
+        {"prompt": "a blue box"},
+        {"seed": 7},
+        {"overrides": {"strength": "0:(0.2)"}},
+        {"overrides": {"cfg": "0:(2), 3:(12)"}},
+    ):
+        assert (film(**change) != plain).any(), change
+    assert np.array_equal(film(), plain)
