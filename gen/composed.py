@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from gen.composer.compose import Composition
 
 GENERATOR = "composer"
-COMPOSER_REVISION = 8
+COMPOSER_REVISION = 9
 """Goes up whenever the same request would give other frames, so that old videos are drawn anew."""
 
 

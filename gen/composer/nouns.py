@@ -33,7 +33,7 @@ OBJECTS: dict[str, tuple[str, ...]] = {
     "arch": ("arch", "archway", "gate", "拱门"),
     "bridge": ("bridge", "footbridge", "桥"),
     "truck": ("truck", "lorry", "卡车"),
-    "bus": ("bus", "公交车", "巴士"),
+    "bus": ("bus", "公交车", "公共汽车", "巴士"),
     "rocket": ("rocket", "spaceship", "火箭"),
     "sofa": ("sofa", "couch", "armchair", "沙发"),
     "bed": ("bed", "床"),

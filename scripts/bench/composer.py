@@ -33,7 +33,7 @@ PROMPTS = (
     "房间里有一张桌子和四把椅子",
     "a bouncing ball and two wooden boxes in the desert",
     "街道上有一辆公共汽车和一盏路灯",
-    "a sailing boat beside a lighthouse",
+    "two sheep beside a wooden fence",
     "a marble column, a vase with a flower and a cat under a table",
 )
 
