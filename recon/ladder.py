@@ -86,7 +86,12 @@ def solve_cameras(
     written = work / ".matches.npz"
     try:
         database = find_features(
-            frames, shot, work, seed=seed, masks=masks, matches=written, chain=chain, on_event=on_event
+            *(frames, shot, work),
+            seed=seed,
+            masks=masks,
+            matches=written,
+            pairs="neighbours" if chain else "sequence",
+            on_event=on_event,
         )
         matches = read_matches(written)
     finally:

@@ -12,12 +12,13 @@ from PIL import Image
 
 from recon.errors import CameraSolveError
 from recon.events import Listener, Notice, StageProgress
+from recon.followers import follower_masks, neighbours_agree
 from recon.frame_flow import FrameFlows
 from recon.ladder import solve_cameras
 from recon.motion import MotionMasks, motion_masks, read_masks, write_masks
 from recon.rigid_flow import StaticFlow, rigid_masks, static_flow
 from recon.scene import link_or_copy, remove, replacing
-from recon.solve import Solution
+from recon.solve import Solution, find_features, read_matches
 from recon.types import Cameras, Frames, Shot
 from recon.undistort import Lens, undistort_images
 
@@ -29,6 +30,11 @@ AGAIN = 0.05
 """Mean share of the frames from which what the first solve did not know of is worth a second one."""
 BELIEVED = 0.4
 """Share of the flow that a still scene must explain before these cameras to call them good."""
+
+MOST_FRAMES = 60
+"""Of a shot in which all pairs of frames are matched."""
+FOLLOWED = 2
+"""Times that what follows is looked for: better cameras show it better."""
 
 
 def solve_around_motion(
@@ -68,6 +74,7 @@ def solve_around_motion(
                 chained_flow = _static_flow(chained, frames, found.motion, flows)
                 if chained_flow.explained > found.flow.explained:
                     found = look.from_cameras(chained, found.motion, found.masks, chained_flow)
+                found = look.without_followers(chained, found)
         solution, motion, masks, flow = found.solution, found.motion, found.masks, found.flow
     evidence = {**solution.evidence, "static_flow": round(flow.explained, 3)}
     found = solution.judgement
@@ -127,6 +134,46 @@ class _LookAgain:
             if again is not None and not again.flat and _worth(again) >= _worth(solution):
                 solution = again
         return _Found(solution, rigid, masks, _static_flow(solution, self.frames, rigid, self.flows))
+
+    def without_followers(self, chained: Solution, found: _Found) -> _Found:
+        """The cameras without what goes along with the camera, if more matches of neighbours agree with them.
+
+        Between neighbours the still scene has most matches; the flow is no judge here, as cameras that
+        hold on to what follows explain much of it.
+        """
+        if self.shot.frames > MOST_FRAMES:
+            return found
+        written = self.work / ".all_matches.npz"
+        try:
+            find_features(
+                *(self.frames, self.shot, self.work),
+                seed=self.seed,
+                matches=written,
+                pairs="all",
+                on_event=self.on_event,
+            )
+            matches = read_matches(written)
+        finally:
+            remove(written)
+        cameras, best = chained, found
+        most = neighbours_agree(matches, found.solution.solved, self.frames)
+        for _ in range(FOLLOWED):
+            motion = follower_masks(matches, cameras.solved, self.frames)
+            if not motion.trusted or motion.share.mean() < AGAIN:
+                break
+            share = 100 * motion.share.mean()
+            self.on_event(Notice(f"{share:.0f} % of the picture goes along with the camera; solving without"))
+            again = self.solve(store_masks(motion, self.frames, self.folder))
+            if again is None or again.flat:
+                break
+            flow = _static_flow(again, self.frames, motion, self.flows)
+            cameras = again
+            agree = neighbours_agree(matches, again.solved, self.frames)
+            if agree > most:
+                flow = _static_flow(again, self.frames, motion, self.flows)
+                best, most = _Found(again, motion, self.folder, flow), agree
+        store_masks(best.motion, self.frames, self.folder)
+        return best
 
 
 def _worth(solution: Solution) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from recon.scene import remove
 from recon.solver_process import run_job
 from recon.types import Frames, Points, Shot
 from recon.undistort import Lens
+
+Pairs = Literal["sequence", "neighbours", "all"]
 
 STAGE = "cameras"
 IMAGE_SIZE = 640
@@ -82,14 +84,14 @@ def find_features(
     only: np.ndarray | None = None,
     masks: Path | None = None,
     matches: Path | None = None,
-    chain: bool = False,
+    pairs: Pairs = "sequence",
     on_event: Listener,
 ) -> Path:
     """Detect and match the features of a shot (of the frames `only`) into a database; returns its path.
 
     `masks` is a folder as `recon.motion.write_masks` makes it: no features where a mask is black. `matches`
-    is where the verified matches go, for `read_matches`; None for nowhere. A `chain` has only matches
-    between frames that follow each other.
+    is where the verified matches go, for `read_matches`; None for nowhere. `pairs` are matched: a
+    frame and those soon after it and at doubling distances, neighbours only, or all.
     """
     check_files(frames, list(shot.numbers) if only is None else only.tolist())
     database = work / f"shot_{shot.index:03d}.db"
@@ -104,10 +106,10 @@ def find_features(
         "image_size": min(IMAGE_SIZE, long_side),
         "features": FEATURES,
         "masks": str(masks.resolve()) if masks else "",
-        "exhaustive": shot.frames <= EXHAUSTIVE_FRAMES and not chain,
-        "overlap": 1 if chain else OVERLAP,
+        "exhaustive": pairs == "all" or (pairs == "sequence" and shot.frames <= EXHAUSTIVE_FRAMES),
+        "overlap": 1 if pairs == "neighbours" else OVERLAP,
         # A second look along the epipolar lines makes up for the features that masks and far frames cost.
-        "guided": chain or masks is not None,
+        "guided": pairs != "sequence" or masks is not None,
         "matches": str(matches.resolve()) if matches else "",
     }
     run_job(job, work, progress(on_event))

@@ -129,7 +129,9 @@ def test_a_chain_has_matches_between_neighbours_only(orbit: tuple[SceneFolder, P
     scene, _ = orbit
     (shot,) = scene.frames().shots
     written = tmp_path / "matches.npz"
-    find_features(scene.frames(), shot, tmp_path, seed=0, matches=written, chain=True, on_event=ignore)
+    find_features(
+        scene.frames(), shot, tmp_path, seed=0, matches=written, pairs="neighbours", on_event=ignore
+    )
     assert read_matches(written).pairs.tolist() == [[i, i + 1] for i in range(8)]
 
 
