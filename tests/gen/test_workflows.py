@@ -316,7 +316,9 @@ def test_a_video_for_reconstruction_goes_to_the_model_with_cameras(tiny, inputs,
     )
     video = generate(request)
     assert video.sidecar["model"]["name"] == "sana-wm"
-    assert "cameras" in video.sidecar
+    assert video.sidecar["cameras"]["intended"]
+    assert "static scene" in video.sidecar["caption"]
+    assert "moving objects" in video.sidecar["negative_prompt"]
 
 
 def test_everything_that_decides_the_frames_makes_another_request(tiny, inputs, tmp_path):
