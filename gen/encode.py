@@ -23,7 +23,7 @@ def write_mp4(path: Path, frames: "Iterable[np.ndarray]", *, width: int, height:
     rate = Fraction(fps).limit_denominator(1001)
     count = 0
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        container.metadata["comment"] = "composed by splatreel from a list of words"
+        container.metadata["comment"] = "made by splatreel; the .json beside it says how"
         # Macroblock-tree rate control made files differ from run to run; at this quality it saves little.
         options = {"crf": str(CRF), "preset": "medium", "x264-params": "mbtree=0"}
         stream = container.add_stream("libx264", rate=rate, options=options)
