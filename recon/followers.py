@@ -7,6 +7,9 @@ flow is blind to it where it moves along its own epipolar line, or where frames 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -48,41 +51,61 @@ def follower_masks(matches: Matches, solved: Solved, frames: Frames) -> MotionMa
 
 def neighbours_agree(matches: Matches, solved: Solved, frames: Frames) -> float:
     """Share of the matches between placed frames less than `FAR` apart that agree with the cameras."""
-    place = {int(number): i for i, number in enumerate(solved.numbers)}
-    camera_from_world = np.linalg.inv(solved.world_from_camera)
-    tolerance = AGREEING * max(frames.width, frames.height) / 640
+    tolerance = AGREEING * _scale(frames)
     agree = [
-        _agrees(
-            first, second, camera_from_world[place[b]] @ solved.world_from_camera[place[a]], solved, tolerance
-        )
-        for (a, b), first, second in zip(matches.pairs.tolist(), matches.first, matches.second, strict=True)
-        if a in place and b in place and abs(place[b] - place[a]) < FAR
+        _agrees(pair.first, pair.second, pair.relative, solved, tolerance)
+        for pair in _pairs(matches, solved)
+        if pair.apart < FAR
     ]
     return float(np.concatenate(agree).mean()) if agree else 0.0
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Matches between two placed frames."""
+
+    numbers: tuple[int, int]
+    apart: int
+    """Placed frames from one to the other."""
+    relative: np.ndarray
+    """[4, 4] second camera from first camera."""
+    first: np.ndarray
+    """[M, 2] pixels."""
+    second: np.ndarray
+
+
+def _pairs(matches: Matches, solved: Solved) -> Iterator[_Pair]:
+    place = {int(number): i for i, number in enumerate(solved.numbers)}
+    camera_from_world = np.linalg.inv(solved.world_from_camera)
+    for (a, b), first, second in zip(matches.pairs.tolist(), matches.first, matches.second, strict=True):
+        if a in place and b in place:
+            relative = camera_from_world[place[b]] @ solved.world_from_camera[place[a]]
+            yield _Pair((a, b), abs(place[b] - place[a]), relative, first, second)
+
+
+def _scale(frames: Frames) -> float:
+    """Pixels of the frames for one at a long side of 640."""
+    return max(frames.width, frames.height) / 640
 
 
 class _Seen:
     """Features of every frame: how often they were seen again, and how often against the cameras."""
 
     def __init__(self, matches: Matches, solved: Solved, frames: Frames) -> None:
-        self.scale = max(frames.width, frames.height) / 640
-        self.frames = frames
-        place = {int(number): i for i, number in enumerate(solved.numbers)}
-        camera_from_world = np.linalg.inv(solved.world_from_camera)
-        at: dict[int, list[np.ndarray]] = {number: [] for number in place}
-        votes: dict[int, list[np.ndarray]] = {number: [] for number in place}
-        for (a, b), first, second in zip(matches.pairs.tolist(), matches.first, matches.second, strict=True):
-            if a not in place or b not in place:
-                continue
-            relative = camera_from_world[place[b]] @ solved.world_from_camera[place[a]]
-            vote = np.full(len(first), 0)
-            if abs(place[b] - place[a]) >= FAR:
-                agrees = _agrees(first, second, relative, solved, CONTRADICTED * self.scale)
+        self.frames, self.scale = frames, _scale(frames)
+        numbers = [int(number) for number in solved.numbers]
+        at: dict[int, list[np.ndarray]] = {number: [] for number in numbers}
+        votes: dict[int, list[np.ndarray]] = {number: [] for number in numbers}
+        for pair in _pairs(matches, solved):
+            vote = np.zeros(len(pair.first), int)
+            if pair.apart >= FAR:
+                tolerance = CONTRADICTED * self.scale
+                agrees = _agrees(pair.first, pair.second, pair.relative, solved, tolerance)
                 vote = np.where(agrees, 1, -1)
-            for number, pixels in ((a, first), (b, second)):
+            for number, pixels in zip(pair.numbers, (pair.first, pair.second), strict=True):
                 at[number].append(pixels)
                 votes[number].append(vote)
-        self.features = {number: _counted(at[number], votes[number]) for number in place if at[number]}
+        self.features = {number: _counted(at[number], votes[number]) for number in numbers if at[number]}
 
     def mask(self, number: int, width: int, height: int) -> np.ndarray:
         """[height, width] bool."""

@@ -16,14 +16,12 @@ from recon.focal_sweep import FocalSweep
 from recon.focal_trials import focal_belief, sweep_focal
 from recon.judge import ADVICE_MOVE, ENOUGH_PLACED, MIN_FRAMES, Judgement
 from recon.probe import Probe, probe
-from recon.scene import remove
 from recon.solve import (
     Solution,
     Solved,
-    find_features,
+    find_matches,
     judged,
     mapping_job,
-    read_matches,
     run_model_job,
     time_limit,
 )
@@ -83,19 +81,10 @@ def solve_cameras(
     evidence: dict[str, Any] = {"probe": look.to_json()}
     if look.kind == "still":
         return _still(frames, shot, look, evidence)
-    written = work / ".matches.npz"
-    try:
-        database = find_features(
-            *(frames, shot, work),
-            seed=seed,
-            masks=masks,
-            matches=written,
-            pairs="neighbours" if chain else "sequence",
-            on_event=on_event,
-        )
-        matches = read_matches(written)
-    finally:
-        remove(written)
+    pairs = "neighbours" if chain else "sequence"
+    database, matches = find_matches(
+        frames, shot, work, seed=seed, masks=masks, pairs=pairs, on_event=on_event
+    )
     turned = fit_turning(matches, frames.width, frames.height)
     if turned is not None:
         evidence["turning"] = {"explained": round(turned.explained, 3), "gap": turned.gap}

@@ -18,7 +18,7 @@ from recon.ladder import solve_cameras
 from recon.motion import MotionMasks, motion_masks, read_masks, write_masks
 from recon.rigid_flow import StaticFlow, rigid_masks, static_flow
 from recon.scene import link_or_copy, remove, replacing
-from recon.solve import Solution, find_features, read_matches
+from recon.solve import Solution, find_matches
 from recon.types import Cameras, Frames, Shot
 from recon.undistort import Lens, undistort_images
 
@@ -143,18 +143,9 @@ class _LookAgain:
         """
         if self.shot.frames > MOST_FRAMES:
             return found
-        written = self.work / ".all_matches.npz"
-        try:
-            find_features(
-                *(self.frames, self.shot, self.work),
-                seed=self.seed,
-                matches=written,
-                pairs="all",
-                on_event=self.on_event,
-            )
-            matches = read_matches(written)
-        finally:
-            remove(written)
+        _, matches = find_matches(
+            self.frames, self.shot, self.work, seed=self.seed, pairs="all", on_event=self.on_event
+        )
         cameras, best = chained, found
         most = neighbours_agree(matches, found.solution.solved, self.frames)
         for _ in range(FOLLOWED):
@@ -166,7 +157,6 @@ class _LookAgain:
             again = self.solve(store_masks(motion, self.frames, self.folder))
             if again is None or again.flat:
                 break
-            flow = _static_flow(again, self.frames, motion, self.flows)
             cameras = again
             agree = neighbours_agree(matches, again.solved, self.frames)
             if agree > most:

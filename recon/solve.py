@@ -116,6 +116,27 @@ def find_features(
     return database
 
 
+def find_matches(
+    frames: Frames,
+    shot: Shot,
+    work: Path,
+    *,
+    seed: int,
+    masks: Path | None = None,
+    pairs: Pairs = "sequence",
+    on_event: Listener,
+) -> tuple[Path, Matches]:
+    """The database of `find_features`, and the verified matches in it."""
+    written = work / ".matches.npz"
+    try:
+        database = find_features(
+            frames, shot, work, seed=seed, masks=masks, matches=written, pairs=pairs, on_event=on_event
+        )
+        return database, read_matches(written)
+    finally:
+        remove(written)
+
+
 def check_files(frames: Frames, numbers: list[int]) -> None:
     """Complain about frames that are gone."""
     # pycolmap leaves out a file that is not there without a word.
