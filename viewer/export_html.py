@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from viewer import ply, spz
 from viewer.errors import ViewerError
-from viewer.server import page_file, thumbnail
+from viewer.routes import page_file, thumbnail
 from viewer.source import Source, open_source
 
 POLICY = (
