@@ -6,7 +6,9 @@ Nothing but wiring. The stages are functions: `gen.generate`, `recon.split`, `re
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -51,7 +53,7 @@ def make(
         preset: preview (under a minute of training), standard, or best (long).
         frames: Frames to generate.
         seed: Another seed gives another layout of the same words.
-        view: Open the result in a browser when done.
+        view: Open a browser that shows the scene while it is made, and the result.
     """
     given = [name for name, value in (("PROMPT", prompt), ("--image", image), ("--video", video)) if value]
     if len(given) != 1:
@@ -185,7 +187,7 @@ def reconstruct(
         device: Where to train; cuda needs `pip install 'splatreel[cuda]'`.
         seed: Of every random choice.
         force: Redo this stage and those after it.
-        view: Open the result in a browser when done.
+        view: Open a browser that shows the scene while it is made, and the result.
     """
     from recon.config import config_for
     from recon.pipeline import FRAMES_LONG_SIDE
@@ -193,29 +195,33 @@ def reconstruct(
     from recon.terminal import Terminal
 
     config = config_for(preset, steps=steps, budget=budget, long_side=long_side, seed=seed)
-    with Terminal() as terminal:
-        reconstruct_video(
-            source,
-            out,
-            config,
-            fps=fps,
-            start=start,
-            end=end,
-            long_side=long_side or FRAMES_LONG_SIDE,
-            cameras=cameras,
-            camera_axes=camera_axes,
-            refine_cameras=refine_cameras,
-            masks=masks,
-            solver=solver,
-            device=device,
-            force=force,
-            on_event=terminal,
-        )
-    evaluate(out)
-    if view:
-        globals()["view"](out)
-    else:
-        print(f"\nLook at it:  splatreel view {out}")
+    with _live_page(out, view) as url:
+        with Terminal() as terminal:
+            reconstruct_video(
+                source,
+                out,
+                config,
+                fps=fps,
+                start=start,
+                end=end,
+                long_side=long_side or FRAMES_LONG_SIDE,
+                cameras=cameras,
+                camera_axes=camera_axes,
+                refine_cameras=refine_cameras,
+                masks=masks,
+                solver=solver,
+                device=device,
+                force=force,
+                on_event=terminal,
+            )
+        evaluate(out)
+        if url:
+            from viewer import until_interrupted
+
+            print(f"\nShown at {url}")
+            until_interrupted()
+        else:
+            print(f"\nLook at it:  splatreel view {out}")
 
 
 def evaluate(scene: Positional[Path], /, *, truth: File = None) -> None:
@@ -237,32 +243,38 @@ def evaluate(scene: Positional[Path], /, *, truth: File = None) -> None:
 
 
 def view(
-    path: Positional[Path],
+    paths: Positional[tuple[Path, ...]],
     /,
     *,
+    watch: bool = False,
+    fps: float = 24.0,
     port: int = 0,
     host: str = "127.0.0.1",
     browser: bool = True,
 ) -> None:
-    """Show a scene (or a .ply, .spz, .splat, .ksplat file) in a browser.
+    """Show a scene, splat files (.ply, .spz, .splat, .ksplat, .sog) or several of them in a browser.
 
     For example:
 
       splatreel view scene
+      splatreel view scene --watch          (while it trains)
+      splatreel view preview best           (side by side)
       splatreel view model.ply --port 8000 --no-browser
 
     Args:
-        path: Scene folder or splat file.
+        paths: Scene folder, splat file, or folder of splat files; numbered ones play as a sequence.
+        watch: Wait for a scene that is still to come or has no splats yet.
+        fps: Of a sequence of numbered splat files.
         port: A free one when 0.
         host: Other than 127.0.0.1 lets other machines in, with the token in the printed URL.
         browser: Open the page by itself.
     """
     from viewer import view as view_scene
 
-    view_scene(path, port=port, host=host, open_browser=browser)
+    view_scene(*paths, port=port, host=host, open_browser=browser, fps=fps, watch=watch)
 
 
-def export(scene: Positional[Path], out: Positional[Path], /) -> None:
+def export(scene: Positional[Path], out: Positional[Path], /, *, edits: bool = True) -> None:
     """Write a scene as one file for others: .ply, .spz (small), or .html (opens anywhere, no server).
 
     For example:
@@ -273,11 +285,31 @@ def export(scene: Positional[Path], out: Positional[Path], /) -> None:
     Args:
         scene: Scene folder, or a .ply.
         out: The file to write; its ending says the format.
+        edits: Apply the crop and filters that were saved in the viewer.
     """
     from viewer import export as export_scene
 
-    size = export_scene(scene, out)
+    size = export_scene(scene, out, edits=edits, on_note=print)
     print(f"{out}: {size / 1e6:.1f} MB")
+
+
+@contextlib.contextmanager
+def _live_page(scene: Path, wanted: bool) -> Iterator[str | None]:
+    """The viewer beside the work that it shows; None when it is not wanted or cannot run."""
+    if not wanted:
+        yield None
+        return
+    from viewer import ViewerError, serve, show_in_browser
+
+    with contextlib.ExitStack() as stack:
+        try:
+            url = stack.enter_context(serve(scene, watch=True))
+            print(f"Shown at {url} while it is made")
+            show_in_browser(url)
+        except ViewerError as error:
+            print(f"splatreel: going on without the page: {error}", file=sys.stderr)
+            url = None
+        yield url
 
 
 class UsageError(Exception):

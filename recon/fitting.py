@@ -68,12 +68,14 @@ def fit(
     *,
     key: str = "",
     device: str = "cpu",
+    look: Callable[[Gaussians], None] = lambda gaussians: None,
     on_event: Listener = ignore,
 ) -> Fit:
     """Train, continuing from `folder`/checkpoint.pt when it belongs to the same `key` and config.
 
-    `start` may be a function; it is only called when there is no checkpoint. Training ends before
-    `config.steps` when the held-out score has become flat.
+    `start` may be a function; it is only called when there is no checkpoint. `look` sees the Gaussians after
+    each step (and keeps no reference). Training ends before `config.steps` when the held-out score has
+    become flat.
     """
     path = folder / "checkpoint.pt"
     saved = load_checkpoint(path, config, key)
@@ -112,6 +114,7 @@ def fit(
         height, width = view.image.shape[:2]
         count = len(optimizer.gaussians)
         on_event(TrainStep(step, config.steps, loss, count, width, height, seconds()))
+        look(optimizer.gaussians)
         if schedule.evaluates(config, step) and views.heldout:
             now = views.with_cameras(refinement.cameras())
             event = mean_score(score(optimizer.gaussians, now, device, views.heldout), step, seconds())

@@ -23,6 +23,7 @@ from recon.pictures import write_orbit, write_side_by_side
 from recon.raster import render
 from recon.refinement import REFINED, write_refined
 from recon.scene import SceneFolder, hash_of, hash_of_file, link_or_copy, remove, replacing, write_json
+from recon.snapshot import Snapshots
 from recon.splat_ply import write_splat_ply
 from recon.start import first_gaussians
 from recon.types import Cameras, Chunk, Frames, Gaussians, Points, Shot
@@ -107,7 +108,7 @@ def fit_shot(
 ) -> Fit:
     """The first Gaussians, then the training loop with its log."""
     folder.mkdir(parents=True, exist_ok=True)
-    with TrainLog(folder / "train.jsonl") as log:
+    with TrainLog(folder / "train.jsonl") as log, Snapshots(folder) as look:
 
         def tell(event: Event) -> None:
             log(event)
@@ -115,7 +116,7 @@ def fit_shot(
 
         config = replace(config, budget=schedule.budget_for(config, views.size))
         start = partial(first_gaussians, views, points, config, on_event=tell)
-        return fit(views, start, config, folder, key=key, device=device, on_event=tell)
+        return fit(views, start, config, folder, key=key, device=device, look=look, on_event=tell)
 
 
 class TrainLog:

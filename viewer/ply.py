@@ -65,6 +65,14 @@ class Splats:
     def __len__(self) -> int:
         return len(self.means)
 
+    def select(
+        self,
+        keep: np.ndarray,  # [N] bool
+    ) -> Splats:
+        """Some of them."""
+        parts = (self.means, self.quats, self.log_scales, self.logit_opacities, self.sh)
+        return Splats(*(part[keep] for part in parts))
+
     def __repr__(self) -> str:
         return f"Splats({len(self)}, {self.sh.shape[1]} SH coefficients)"
 
@@ -100,6 +108,22 @@ def count(path: Path) -> int | None:
         return read_header(path).vertex.count if path.suffix.lower() == ".ply" else None
     except (OSError, ViewerError):
         return None
+
+
+def select(
+    path: Path,
+    keep: np.ndarray,  # [N] bool
+) -> bytes:
+    """The bytes of a 3DGS PLY with some of its rows left out, whatever its properties."""
+    import numpy as np
+
+    header = read_header(path)
+    vertex = header.vertex
+    with path.open("rb") as stream:
+        text = stream.read(header.data_offset).decode("latin-1")
+        rows = np.fromfile(stream, np.uint8, vertex.count * vertex.stride).reshape(vertex.count, -1)
+    text = text.replace(f"element vertex {vertex.count}", f"element vertex {int(keep.sum())}", 1)
+    return text.encode("latin-1") + rows[keep].tobytes()
 
 
 def read(path: Path) -> Splats:

@@ -1,4 +1,4 @@
-"""What the local server answers: the page, one JSON about the scene, and the files that JSON names.
+"""What the local server answers: the page, one JSON about the scene, the files that JSON names, and orders.
 
 Host and Origin are checked so that no other web page can reach it; with a token, every request needs it.
 """
@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from viewer.errors import ViewerError
-from viewer.source import SPLAT_SUFFIXES, Source
+from viewer.scene_source import SceneSource
+from viewer.source import Source
+from viewer.splat_file import SPLAT_SUFFIXES
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -48,7 +50,12 @@ HEADERS = {
 
 
 def application(source: Source, token: str | None) -> web.Application:
+    """The server's answers; what changes something (edits, videos) is in `viewer.orders`."""
     from aiohttp import web
+
+    from viewer.live import LiveFeed
+    from viewer.orders import add_orders
+    from viewer.training_files import TrainingFiles
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -60,6 +67,8 @@ def application(source: Source, token: str | None) -> web.Application:
                 response = await handler(request)
             except web.HTTPException as error:
                 response = web.Response(status=error.status, text=f"{error.reason}\n")
+        if response.prepared:  # a WebSocket that has come and gone
+            return response
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         if token and not refusal and "token" in request.query:
@@ -70,13 +79,17 @@ def application(source: Source, token: str | None) -> web.Application:
         name = request.match_info.get("name") or "index.html"
         if name not in PAGE_TYPES or not (PAGE / name).exists():
             raise web.HTTPNotFound
-        return web.FileResponse(PAGE / name, headers={"Content-Type": PAGE_TYPES[name]})
+        response = web.FileResponse(PAGE / name, headers={"Content-Type": PAGE_TYPES[name]})
+        response.enable_compression()
+        return response
 
     async def scene(_: web.Request) -> web.StreamResponse:
         try:
-            return web.json_response(await asyncio.to_thread(source.manifest))
+            response = web.json_response(await asyncio.to_thread(source.manifest))
         except ViewerError as error:
-            return web.json_response({"error": str(error)}, status=409)
+            response = web.json_response({"error": str(error)}, status=409)
+        response.enable_compression()
+        return response
 
     async def file(request: web.Request) -> web.StreamResponse:
         path = source.file(request.match_info["path"])
@@ -99,6 +112,20 @@ def application(source: Source, token: str | None) -> web.Application:
     app.router.add_get("/api/scene", scene)
     app.router.add_get("/files/{path:.+}", file)
     app.router.add_get("/thumbs/{path:.+}", thumb)
+    add_orders(app, source)
+    if isinstance(source, SceneSource):
+        files = TrainingFiles(source.root)
+
+        async def snapshot(request: web.Request) -> web.StreamResponse:
+            path = files.snapshot_path(int(request.match_info["shot"]))
+            if not path.is_file():
+                raise web.HTTPNotFound
+            return web.FileResponse(path, headers={"Content-Type": "application/octet-stream"})
+
+        feed = LiveFeed(files)
+        app.router.add_get("/api/live", feed.connect)
+        app.router.add_get(r"/live/{shot:\d{3,6}}.splat", snapshot)
+        app.on_shutdown.append(feed.close)
     app.router.add_get("/{name}", page)
     return app
 
@@ -111,6 +138,8 @@ def _refusal(request: web.Request, token: str | None) -> str:
     """
     host = request.headers.get("Host", "")
     origin = request.headers.get("Origin")
+    if origin is None and request.method not in ("GET", "HEAD"):
+        return "refused: a request that changes something must say which page it comes from"
     if origin is not None and origin.partition("://")[2] != host:
         return "refused: the request comes from another web page"
     if token is None:

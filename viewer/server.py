@@ -17,15 +17,24 @@ from pathlib import Path
 
 from viewer.errors import ViewerError
 from viewer.routes import PAGE, application
-from viewer.source import open_source
+from viewer.source import SEQUENCE_FPS, open_source
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @contextlib.contextmanager
-def serve(path: str | Path, *, port: int = 0, host: str = "127.0.0.1") -> Iterator[str]:
-    """Serve `path` from a thread while the `with` block runs; yields the URL."""
-    source = open_source(path)
+def serve(
+    *paths: str | Path,
+    port: int = 0,
+    host: str = "127.0.0.1",
+    fps: float = SEQUENCE_FPS,
+    watch: bool = False,
+) -> Iterator[str]:
+    """Serve a scene, splat files or several of them from a thread, during the `with` block; yields the URL.
+
+    `watch` accepts a scene that is still to come. `fps` is that of a folder of numbered splat files.
+    """
+    source = open_source(*paths, fps=fps, waiting=watch)
     if not (PAGE / "index.html").exists():
         raise ViewerError(
             f"the page is not built ({PAGE} is missing); run `npm ci && npm run build` in viewer/web"
@@ -73,17 +82,33 @@ def serve(path: str | Path, *, port: int = 0, host: str = "127.0.0.1") -> Iterat
         sock.close()
 
 
-def view(path: str | Path, *, port: int = 0, open_browser: bool = True, host: str = "127.0.0.1") -> None:
-    """Serve `path` and show it in the browser, until Ctrl-C."""
-    with serve(path, port=port, host=host) as url:
-        print(f"{path} is shown at {url}")
-        print("Ctrl-C to stop", flush=True)
+def view(
+    *paths: str | Path,
+    port: int = 0,
+    open_browser: bool = True,
+    host: str = "127.0.0.1",
+    fps: float = SEQUENCE_FPS,
+    watch: bool = False,
+) -> None:
+    """Serve (see `serve`) and show it in the browser, until Ctrl-C."""
+    with serve(*paths, port=port, host=host, fps=fps, watch=watch) as url:
+        print(f"{', '.join(map(str, paths))} is shown at {url}")
         if open_browser:
-            # In a thread: some systems block here until their browser is closed.
-            threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
-        with contextlib.suppress(KeyboardInterrupt):
-            threading.Event().wait()
+            show_in_browser(url)
+        until_interrupted()
     print("stopped")
+
+
+def show_in_browser(url: str) -> None:
+    """In a thread: some systems block here until their browser is closed."""
+    threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+
+
+def until_interrupted() -> None:
+    """Wait for Ctrl-C."""
+    print("Ctrl-C to stop", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()
 
 
 def _bind(host: str, port: int) -> socket.socket:

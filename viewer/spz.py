@@ -8,13 +8,13 @@ spherical harmonics. Axes are kept as they are: splatreel's world goes in and co
 from __future__ import annotations
 
 import gzip
-import os
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from viewer import ply
 from viewer.errors import ViewerError
+from viewer.files import write_bytes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,17 +79,3 @@ def export_spz(source: str | Path, out: str | Path) -> int:
     data, out = encode(ply.read(Path(source))), Path(out)
     write_bytes(out, data)
     return len(data)
-
-
-def write_bytes(out: Path, data: bytes) -> None:
-    """Write a file atomically: what was there stays until the new one is complete."""
-    part = out.with_name(f".{out.name}.part")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(data)
-        os.replace(part, out)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise ViewerError(
-            f"could not write {out}: {error.strerror or error}; choose another place or free some space"
-        ) from error

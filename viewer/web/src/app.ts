@@ -1,87 +1,99 @@
-/** Puts the parts together: what is on show, where the camera stands, and what each control does. */
+/** Puts the parts together: what is on show at which time, where the camera stands, and what controls do. */
 import * as THREE from "three";
-import { Controls, UP } from "./controls";
-import { type Flight, fly, lookAt } from "./flight";
+import { Compare } from "./compare";
+import { CropBox } from "./crop_box";
+import { type Edits, History, NO_EDITS } from "./edits";
+import { EditPanel } from "./edit_panel";
 import { Frusta } from "./frusta";
-import { DEFAULT_LENS, fit, type Lens, openCvMatrix, type Pose, poseOf, type Rect, viewOf } from "./lens";
-import { loadManifest } from "./source";
-import { Splats } from "./splats";
+import { bindKeys } from "./keys";
+import { isLive, laneOf, Layers } from "./layers";
+import { DEFAULT_LENS, type Lens, openCvMatrix, type Pose, poseOf, type Rect } from "./lens";
+import { LivePanel } from "./live_panel";
+import { Overlay } from "./overlay";
+import { lensOf, PathLine, type Shot } from "./path";
+import { PathPanel } from "./path_panel";
+import { Probe } from "./probe";
+import type { QualityMode } from "./quality";
+import { loadManifest, saveEdits } from "./source";
+import type { Splats } from "./splats";
 import { Stage } from "./stage";
+import { describe, Strip, ticksOf } from "./strip";
+import { type Tick, Timeline } from "./timeline";
 import { type CameraEntry, type Manifest, Problem, type SplatEntry } from "./types";
-import { describe, element, Messages, Panel, Strip } from "./ui";
+import { element, type Messages, Panel } from "./ui";
+import { Viewpoint } from "./viewpoint";
 
-const BACKGROUNDS = ["theme", "black", "white"] as const;
+const BACKGROUNDS = [null, "#000000", "#ffffff"] as const;
 /** Narrower or lower than this, panels lie over the picture instead of beside it. */
 const ROOMY = matchMedia("(min-width: 900px) and (min-height: 461px)");
 const LIGHT = matchMedia("(prefers-color-scheme: light)");
 
 export class App {
   readonly stage: Stage;
-  readonly controls: Controls;
-  readonly messages: Messages;
+  readonly view: Viewpoint;
+  readonly layers: Layers;
+  readonly timeline = new Timeline();
+  readonly history = new History(NO_EDITS);
+  readonly compare: Compare;
+  readonly paths: PathPanel;
   manifest: Manifest = { name: "", splats: [], cameras: [], notes: [] };
-  /** On show. */
-  splats: Splats | null = null;
-  entry: SplatEntry | null = null;
-  /** Place (in the manifest) of the camera that the view stands at exactly, or flies to. */
-  standing: number | null = null;
-  flight: Flight | null = null;
 
   private readonly panel = new Panel();
-  private readonly strip = new Strip();
-  private readonly frusta = new Frusta();
-  private readonly frame = element("frame");
-  private readonly frameImage = element<HTMLImageElement>("frame-image");
-  private lens: Lens = DEFAULT_LENS;
-  /** Places of the cameras that belong to what is on show. */
-  private shown: number[] = [];
-  /** The camera last stood at: where the arrow keys go on from. */
-  private lastStood: number | null = null;
-  private home: Pose = { position: new THREE.Vector3(0, 0, -2), quaternion: new THREE.Quaternion() };
-  private background: (typeof BACKGROUNDS)[number] = "theme";
+  private readonly strip: Strip;
+  private readonly frusta: Frusta;
+  private readonly probe: Probe;
+  private readonly overlay = new Overlay();
+  private readonly edits: EditPanel;
+  private readonly pathLine = new PathLine();
+  private readonly live: LivePanel;
   private camerasWanted = true;
   private loading = new AbortController();
+  /** The entry whose cameras, time line and first view are set up. */
+  private adapted: SplatEntry | null = null;
 
-  constructor(messages: Messages) {
-    this.messages = messages;
+  constructor(readonly messages: Messages) {
     this.stage = new Stage(element<HTMLCanvasElement>("canvas"));
-    this.controls = new Controls(this.stage.camera, this.stage.canvas, () => this.stage.invalidate());
-    this.stage.extras.add(this.frusta.group);
-    this.stage.step = (seconds) => this.step(seconds);
-    this.stage.drawn = () => this.placeFrame();
-    this.controls.moved = () => this.leave();
-    this.controls.clicked = (x, y) => this.click(x, y);
-    this.controls.doubleClicked = (x, y) => this.focus(x, y);
-    this.panel.chosen = (entry) => void this.show(entry);
-    this.panel.folded = () => this.resize();
-    this.strip.chosen = (index) => void this.standAt(index);
-    this.strip.mixed = () => this.placeFrame();
-    this.bindTools();
-    this.stage.canvas.addEventListener("webglcontextlost", () => {
-      const lost = new Problem("The browser took the graphics card away, as happens after sleep or when memory is short.");
-      this.messages.error(lost, "The picture was lost", () => location.reload());
-    });
-    this.stage.canvas.addEventListener("pointermove", (event) => this.hover(event));
-    this.stage.canvas.addEventListener("pointerleave", () => this.hover(null));
-    addEventListener("resize", () => this.resize());
-    addEventListener("keydown", (event) => this.key(event));
-    LIGHT.addEventListener("change", () => this.applyBackground());
-    ROOMY.addEventListener("change", () => this.resize());
+    this.view = new Viewpoint(this.stage, () => this.manifest.cameras);
+    this.layers = new Layers(this.stage.scene);
+    this.compare = new Compare(this.stage);
+    this.strip = new Strip(this.timeline);
+    this.frusta = new Frusta(() => this.stage.invalidate());
+    this.probe = new Probe(this.overlay);
+    this.edits = new EditPanel(this.history, new CropBox(this.stage, this.view.controls), this.probe);
+    this.paths = new PathPanel(this.history);
+    this.live = new LivePanel();
+    this.stage.extras.add(this.frusta.group, this.pathLine.group);
+    this.connect();
+    this.bindPage();
   }
 
   async start(): Promise<void> {
     this.manifest = await loadManifest();
-    document.title = `${this.manifest.name} · splatreel`;
-    this.panel.show(this.manifest);
+    const { manifest } = this;
+    document.title = `${manifest.name} · splatreel`;
+    this.panel.show(manifest);
     if (!ROOMY.matches) this.panel.toggle(false);
     element("tools").hidden = false;
+    this.history.reset(manifest.edits ?? NO_EDITS);
     this.applyBackground();
     this.applyMode();
-    const first = this.manifest.splats[0];
+    if (manifest.live) this.live.connect();
+    const first = manifest.splats[0];
     if (first) await this.show(first);
+    else this.messages.waiting("Waiting for the first splats");
+    const other = manifest.splats.find(({ id }) => id === manifest.compare);
+    if (other) await this.setAgainst(other);
   }
 
   // -- what is on show ------------------------------------------------------------------------
+
+  get splats(): Splats | null {
+    return this.layers.current;
+  }
+
+  get entry(): SplatEntry | null {
+    return this.layers.entry;
+  }
 
   /** Load and show splats; what was on show stays until the new ones are ready. */
   async show(entry: SplatEntry): Promise<void> {
@@ -89,199 +101,332 @@ export class App {
     const loading = new AbortController();
     this.loading = loading;
     this.messages.clear();
+    if (!isLive(entry)) this.timeline.pause();
+    const before = this.entry;
     try {
       const quiet = this.splats !== null;
-      const progress = (loaded: number, total: number) => this.messages.loading(entry.label.toLowerCase(), loaded, total, quiet);
-      const splats = await Splats.load(entry, progress, loading.signal);
-      const before = this.entry;
-      this.splats?.dispose();
-      this.splats = splats;
-      this.entry = entry;
-      this.stage.scene.add(splats.mesh);
-      this.panel.facts(entry, splats.count, this.manifest);
-      this.setCameras();
-      const sameWorld = before && (before.shot ?? null) === (entry.shot ?? null);
-      if (!sameWorld || (this.standing !== null && !this.shown.includes(this.standing))) this.goHome();
+      const progress = (loaded: number, total: number) => {
+        // While training, new splats come every other second: no need to say so each time.
+        if (!quiet || !isLive(entry)) this.messages.loading(entry.label.toLowerCase(), loaded, total, quiet);
+      };
+      const lane = laneOf(entry, this.manifest, (frame) => this.timeOf(frame));
+      await this.layers.show(entry, lane, progress, loading.signal);
+      this.setUp(entry, before);
       this.messages.loaded();
       await this.stage.settle();
     } catch (error) {
       if (loading.signal.aborted) return;
       this.messages.error(error, `${entry.label} cannot be shown`, () => void this.show(entry));
-      if (this.entry && this.splats) this.panel.facts(this.entry, this.splats.count, this.manifest);
+      if (before && this.splats) this.panel.facts(before, this.splats.count, this.manifest);
     }
   }
 
-  private setCameras(): void {
-    const { entry, manifest, splats } = this;
-    if (!entry || !splats) return;
-    const belongs = (camera: CameraEntry) =>
-      entry.chunk !== undefined ? camera.chunks.includes(entry.chunk) : entry.shot == null || camera.shot === entry.shot;
-    this.shown = manifest.cameras.flatMap((camera, index) => (belongs(camera) ? [index] : []));
-    const cameras = this.shown.flatMap((index) => manifest.cameras[index] ?? []);
-    this.strip.set(cameras, this.shown);
+  /** Cameras, time line, first view and panels for what is on show now. */
+  private setUp(entry: SplatEntry, before: SplatEntry | null): void {
+    const { splats, manifest, timeline, view } = this;
+    if (!splats) return;
+    this.adapted = entry;
+    const known = before !== null && (before.shot ?? null) === (entry.shot ?? null);
+    const at = known ? timeline.time : 0;
+    timeline.set(this.ticks(entry), manifest.fps || 24);
+    this.strip.set(manifest.cameras, this.layers.segments);
+    const places = timeline.ticks.flatMap(({ camera, shot }) => (camera === null || (entry.shot != null && shot !== entry.shot) ? [] : [camera]));
+    const cameras = places.flatMap((place) => manifest.cameras[place] ?? []);
     element("cameras").hidden = cameras.length === 0;
     this.resize();
-    const first = cameras[0];
-    if (first) {
-      this.lens = first;
-      this.home = poseOf(first);
-      this.stage.trainingFocal = first.fy;
-      this.stage.setPose(this.home);
-      this.applyView();
-      this.controls.scale = splats.medianDepth(this.stage.camera) ?? 1;
-    } else {
-      const { centre, radius } = splats.bulk();
-      const offset = new THREE.Vector3(0.35, -0.28, -1).normalize().multiplyScalar(2.1 * radius);
-      this.home = lookAt(offset.add(centre), centre, UP);
-      this.lens = DEFAULT_LENS;
-      this.stage.trainingFocal = null;
-      this.controls.scale = radius;
+    this.stage.trainedScale = manifest.trained_scale ?? 1;
+    view.adapt(splats, cameras[0]);
+    this.frusta.set(cameras, places, this.frustumSize(cameras));
+    const most = splats.largestExtent(0.0005);
+    this.edits.extents = [most / 200, most];
+    this.applyEdits();
+    this.panel.facts(entry, splats.count, manifest);
+    const first = entry.first === undefined ? 0 : this.timeOf(entry.first);
+    const last = entry.last === undefined ? Number.POSITIVE_INFINITY : this.timeOf(entry.last);
+    timeline.time = at >= first && at <= last ? at : first;
+    const lost = view.standing !== null && !places.includes(view.standing);
+    if (!known || lost) this.goHome();
+    this.update();
+  }
+
+  private ticks(entry: SplatEntry): Tick[] {
+    const { manifest } = this;
+    const fps = manifest.fps || 24;
+    if (manifest.kind === "sequence") {
+      return manifest.splats.map((_, frame) => ({ time: frame / fps, frame, camera: null, shot: 0 }));
     }
-    this.stage.camera.near = 0.005 * this.controls.scale;
-    this.stage.camera.far = 1e4 * this.controls.scale;
-    this.applyView();
-    this.frusta.set(cameras, this.shown, this.frustumSize(cameras));
+    // With several shots, what lasts the whole time is the splats of one of them.
+    const alone = this.layers.segments.length < 2;
+    return ticksOf(manifest.cameras, fps, alone ? (entry.shot ?? null) : null);
   }
 
-  /** Small enough that neighbours on the path can be told apart, large enough to be seen. */
-  private frustumSize(cameras: CameraEntry[]): number {
-    const centres = cameras.map((camera) => poseOf(camera).position);
-    const reach = new THREE.Box3().setFromPoints(centres).getSize(new THREE.Vector3()).length();
-    return THREE.MathUtils.clamp(reach * 0.06, 0.03 * this.controls.scale, 0.09 * this.controls.scale);
+  private timeOf(frame: number): number {
+    const camera = this.manifest.cameras.find((candidate) => candidate.frame === frame);
+    return camera?.time ?? frame / (this.manifest.fps || 24);
   }
 
-  private applyBackground(): void {
+  /** The files have changed (trained on, trained anew): show what is there now, from the same view. */
+  async refresh(): Promise<void> {
+    const manifest = await loadManifest();
+    const { entry } = this;
+    const fresh = manifest.splats.find(({ id }) => id === entry?.id) ?? manifest.splats[0];
+    const same = entry && fresh && fresh.version === entry.version && fresh.bytes === entry.bytes;
+    this.manifest = manifest;
+    this.panel.show(manifest);
+    if (fresh && !same) {
+      this.layers.forget();
+      await this.show(fresh);
+    } else if (entry && fresh && this.splats) this.panel.facts(fresh, this.splats.count, manifest);
+  }
+
+  private async setAgainst(entry: SplatEntry | null): Promise<void> {
+    try {
+      await this.compare.setAgainst(entry, this.loading.signal);
+    } catch (error) {
+      this.messages.error(error, `${entry?.label ?? "It"} cannot be shown`, null);
+    }
+    this.panel.against(this.compare.against);
+  }
+
+  // -- edits ------------------------------------------------------------------------------------
+
+  private applyEdits(): void {
+    const { now } = this.history;
+    this.layers.applyEdits(now, this.edits.ghosts);
+    this.edits.count(this.splats?.hiddenCount ?? 0, this.splats?.count ?? 0);
+    this.stage.invalidate();
+  }
+
+  private editsChanged(now: Edits, before: Edits): void {
+    if (now.crop !== before.crop || now.min_opacity !== before.min_opacity || now.max_extent !== before.max_extent) this.applyEdits();
+    const { controls } = this.view;
+    if (now.up !== before.up) {
+      controls.up.fromArray(now.up ?? [0, -1, 0]);
+      if (this.splats) this.view.upright();
+    }
+    this.probe.metresPerUnit = now.metres_per_unit;
+    this.probe.show();
+    if (now.background !== before.background) this.applyBackground();
+    if (now.path !== before.path) this.pathLine.set(now.path);
+    this.edits.show(now);
+    this.edits.showState(this.manifest.editable ?? false);
+    this.paths.show(now, this.manifest.editable ?? false);
+    this.stage.invalidate();
+  }
+
+  async save(): Promise<void> {
+    if (!this.manifest.editable || !this.history.dirty) return;
+    const { now } = this.history;
+    try {
+      const where = await saveEdits(now, this.entry?.id ?? "");
+      this.history.markSaved(now);
+      this.edits.showState(true, `Saved: ${where}`);
+    } catch (error) {
+      this.edits.showState(true, error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  applyBackground(): void {
     const theme = getComputedStyle(document.documentElement).getPropertyValue("--canvas").trim();
-    const colour = this.background === "theme" ? theme : this.background === "black" ? "#000000" : "#ffffff";
-    this.frusta.onLight(this.background === "theme" ? LIGHT.matches : this.background === "white");
+    const own = this.history.now.background;
+    const colour = own ?? theme;
+    const { r, g, b } = new THREE.Color(colour);
+    this.frusta.onLight(own ? r + g + b > 1.5 : LIGHT.matches);
     this.stage.setBackground(colour);
+    this.compare.setBackground(colour);
     document.body.style.background = colour;
+    this.strip.drawBars();
   }
 
-  // -- where the camera is --------------------------------------------------------------------
-
-  /** Fly to a training camera (a place in the manifest) and stand exactly there. */
-  async standAt(index: number, seconds = 0.9): Promise<boolean> {
-    const camera = this.manifest.cameras[index];
-    if (!camera) return false;
-    this.standing = index;
-    this.lastStood = index;
-    this.strip.select(index, camera, true);
-    return this.flyTo(poseOf(camera), camera, seconds);
+  nextBackground(): void {
+    const at = BACKGROUNDS.indexOf(this.history.now.background as null);
+    this.history.push({ background: BACKGROUNDS[(at + 1) % BACKGROUNDS.length] ?? null });
   }
+
+  // -- time -------------------------------------------------------------------------------------
+
+  /** The camera that the view stands at (or flies to), or plays along. */
+  get at(): CameraEntry | undefined {
+    const { view, timeline, manifest } = this;
+    const place = view.standing ?? (timeline.playing ? timeline.tick?.camera : null);
+    return place == null ? undefined : manifest.cameras[place];
+  }
+
+  /** Fly to a training camera (a place in the manifest), which sets the time too. */
+  async standAt(place: number, seconds = 0.9): Promise<boolean> {
+    const index = this.timeline.ticks.findIndex(({ camera }) => camera === place);
+    this.timeline.pause();
+    const arriving = this.view.standAt(place, seconds);
+    if (index >= 0) this.timeline.seekIndex(index);
+    return arriving;
+  }
+
+  /** Go to a frame of the time line; the view goes to its camera, when it has one. */
+  seek(index: number, seconds = 0): void {
+    const { timeline } = this;
+    const tick = timeline.ticks[Math.min(timeline.ticks.length - 1, Math.max(0, index))];
+    if (!tick) return;
+    timeline.pause();
+    if (tick.camera === null) timeline.seek(tick.time);
+    else void this.standAt(tick.camera, seconds);
+  }
+
+  stepFrame(by: number): void {
+    const { timeline, view } = this;
+    const at = timeline.index();
+    const away = timeline.tick?.camera !== null && view.standing === null && !timeline.playing;
+    // From a free view, first go back to the camera one came from.
+    this.seek(away ? at : at + by, Number.isFinite(by) && !timeline.playing ? 0.3 : 0.6);
+  }
+
+  togglePlay(): void {
+    if (this.paths.playing) return this.paths.stop();
+    if (this.timeline.playing) this.timeline.pause();
+    else this.timeline.play();
+    const { camera } = this.timeline.tick ?? {};
+    if (!this.timeline.playing && camera != null) void this.standAt(camera, 0);
+  }
+
+  /** The clock has moved: splats of that time, and the view along the cameras. */
+  private timeChanged(): void {
+    const { timeline, layers, view } = this;
+    const { tick } = timeline;
+    if (!tick) return;
+    const shot = this.adapted?.shot ?? 0;
+    timeline.waiting = !layers.setTime(timeline.time);
+    if (layers.entry && layers.entry !== this.adapted && !timeline.waiting) this.segmentChanged(layers.entry, shot);
+    if (timeline.playing && tick.camera !== null) {
+      const now = this.manifest.cameras[tick.camera];
+      const next = this.manifest.cameras[timeline.ticks[timeline.index() + 1]?.camera ?? -1];
+      if (now) view.place(between(now, next, timeline.fraction), now);
+      this.compare.preload(next);
+    }
+    this.stage.invalidate();
+    this.update();
+  }
+
+  /** Playing has come to the splats of another chunk, shot or moment. */
+  private segmentChanged(entry: SplatEntry, shot: number): void {
+    const { splats } = this;
+    this.adapted = entry;
+    if (splats && this.manifest.kind !== "sequence") this.panel.facts(entry, splats.count, this.manifest);
+    if (!splats || (entry.shot ?? 0) === shot) return;
+    const places = this.timeline.ticks.flatMap((tick) => (tick.camera !== null && tick.shot === entry.shot ? [tick.camera] : []));
+    const cameras = places.flatMap((place) => this.manifest.cameras[place] ?? []);
+    this.view.adapt(splats, cameras[0]);
+    this.frusta.set(cameras, places, this.frustumSize(cameras));
+  }
+
+  private update(): void {
+    this.compare.playing = this.timeline.playing;
+    this.strip.update(this.at);
+  }
+
+  // -- the view ---------------------------------------------------------------------------------
 
   goHome(seconds = 0): void {
-    const first = this.shown[0];
-    if (first !== undefined) void this.standAt(first, seconds);
-    else void this.flyTo(this.home, DEFAULT_LENS, seconds);
-  }
-
-  private async flyTo(pose: Pose, lens: Lens, seconds: number): Promise<boolean> {
-    this.flight?.cancel();
-    this.controls.stop();
-    this.lens = lens;
-    if (this.stage.trainingFocal) this.stage.trainingFocal = lens.fy;
-    const end = () => viewOf(this.lens, this.frameRect());
-    const flight = fly(this.stage.camera, pose, end, () => this.stage.size, seconds);
-    this.flight = flight;
-    if (seconds <= 0) flight.finish();
-    this.stage.invalidate();
-    const arrived = await flight.done;
-    if (this.flight === flight) this.flight = null;
-    if (arrived) this.setDistance();
-    return arrived;
-  }
-
-  /** Turn around what lies ahead: the median depth of what the camera sees. */
-  private setDistance(): void {
-    const depth = this.splats?.medianDepth(this.stage.camera);
-    if (depth) this.controls.distance = depth;
-    else this.controls.distance = this.controls.scale;
-    this.stage.invalidate();
+    const first = this.timeline.ticks.find(({ camera, shot }) => camera !== null && (this.adapted?.shot == null || shot === this.adapted.shot));
+    if (first?.camera != null) void this.standAt(first.camera, seconds);
+    else void this.view.flyTo(this.view.home, DEFAULT_LENS, seconds);
   }
 
   private step(seconds: number): boolean {
-    if (this.flight) {
-      this.flight.step(seconds);
-      return true; // one more, to draw what was set on arrival
-    }
-    return this.controls.step(seconds);
+    const path = this.paths.step(seconds);
+    const clock = this.timeline.advance(seconds);
+    return this.view.step(seconds) || clock || path;
   }
 
-  /** The user moves: no longer at a training camera. */
-  private leave(): void {
-    this.flight?.cancel();
-    this.flight = null;
-    if (this.standing === null) return;
-    this.standing = null;
-    this.strip.select(this.lastStood, undefined, false);
+  /** The user has taken the camera. */
+  private left(): void {
+    this.paths.stop();
+    // A still scene plays by moving the camera: who takes it, stops it.
+    if (this.timeline.tick?.camera !== null) this.timeline.pause();
+    this.update();
   }
-
-  private stepCamera(by: number): void {
-    if (this.shown.length === 0) return;
-    const at = this.shown.indexOf(this.standing ?? this.lastStood ?? -1);
-    // From a free view, first go back to the camera one came from.
-    const next = this.standing === null && at >= 0 ? at : at + by;
-    const index = this.shown[Math.min(this.shown.length - 1, Math.max(0, next))];
-    if (index !== undefined) void this.standAt(index, 0.45);
-  }
-
-  // -- the page around it -----------------------------------------------------------------------
 
   resize(): void {
+    document.documentElement.style.setProperty("--bottom", `${element("strip").offsetHeight}px`);
     this.stage.resize(innerWidth, innerHeight);
-    this.applyView();
-  }
-
-  private applyView(): void {
-    const { width, height } = this.stage.size;
-    if (!this.flight) this.stage.camera.setView(viewOf(this.lens, this.frameRect()), width, height);
-    this.stage.invalidate();
+    this.compare.resize();
+    this.view.apply();
   }
 
   /** Where the whole training frame fits between the panels. */
   frameRect(): Rect {
+    return this.rects().main;
+  }
+
+  private rects(): { main: Rect; other: Rect } {
+    const { lens, standing } = this.view;
+    const camera = this.manifest.cameras[standing ?? this.timeline.tick?.camera ?? -1];
+    return this.compare.rooms(this.room(), lens, standing !== null || this.timeline.playing ? camera : undefined);
+  }
+
+  private room(): Rect {
     const gap = ROOMY.matches ? 14 : 8;
-    let left = 0;
-    let right = innerWidth;
-    let top = 0;
-    let bottom = innerHeight;
+    let [left, right, top, bottom] = [0, innerWidth, 0, innerHeight];
     if (!document.body.classList.contains("bare")) {
-      const strip = element("strip").getBoundingClientRect();
-      const panel = element("panel").getBoundingClientRect();
-      if (strip.height) bottom = strip.top - gap;
+      const box = (id: string) => element(id).getBoundingClientRect();
+      if (box("strip").height) bottom = box("strip").top - gap;
       if (ROOMY.matches) {
+        const panel = box("panel");
         const tall = panel.height > 80; // folded, it is but a title
         left = tall ? panel.right + gap : gap;
-        right = element("tools").getBoundingClientRect().left - gap;
+        const side = this.edits.open ? box("edit-panel") : this.paths.open ? box("path-panel") : box("tools");
+        right = side.left - gap;
         top = tall ? gap : panel.bottom + gap;
       } else {
         top = 66; // the folded panel; unfolded, it lies over the picture
       }
     }
-    return fit(this.lens, { x: left, y: top, width: Math.max(50, right - left), height: Math.max(50, bottom - top) });
+    return { x: left, y: top, width: Math.max(50, right - left), height: Math.max(50, bottom - top) };
   }
 
-  private placeFrame(): void {
-    const camera = this.standing === null || this.flight ? undefined : this.manifest.cameras[this.standing];
-    this.frame.hidden = !camera;
-    this.frusta.group.visible = this.camerasWanted && !camera;
-    if (!camera) return;
-    const { x, y, width, height } = this.frameRect();
-    Object.assign(this.frame.style, { left: `${x}px`, top: `${y}px`, width: `${width}px`, height: `${height}px` });
-    const mix = Number(this.strip.mix.value) / 100;
-    const visible = camera.image !== undefined && mix > 0;
-    if (visible && this.frameImage.getAttribute("src") !== camera.image) this.frameImage.src = camera.image ?? "";
-    this.frameImage.hidden = !visible;
-    this.frameImage.style.opacity = String(mix);
+  private drawn(): void {
+    const { main, other } = this.rects();
+    const at = this.view.flight ? undefined : this.at;
+    this.compare.place(at, main, other);
+    this.frusta.group.visible = this.camerasWanted && !at && !this.paths.playing;
+    this.pathLine.group.visible = this.paths.open && !this.paths.playing;
+    const { width, height } = this.stage.size;
+    this.overlay.place(this.stage.camera, width, height);
   }
+
+  /** Small enough that neighbours on the path can be told apart, large enough to be seen. */
+  private frustumSize(cameras: CameraEntry[]): number {
+    const reach = new THREE.Box3().setFromPoints(cameras.map((camera) => poseOf(camera).position)).getSize(new THREE.Vector3()).length();
+    const { scale } = this.view.controls;
+    return THREE.MathUtils.clamp(reach * 0.06, 0.03 * scale, 0.09 * scale);
+  }
+
+  private shotNow(): Shot {
+    const { main } = this.rects();
+    return { pose: this.stage.pose(), focal: this.stage.camera.view_.fy / main.height };
+  }
+
+  private visit({ pose, focal }: Shot, seconds: number): void {
+    const { width, height } = this.view.lens;
+    const lens: Lens = lensOf(focal, width, height);
+    if (seconds > 0) {
+      this.view.leave();
+      void this.view.flyTo(pose, lens, seconds);
+    } else this.view.place(pose, lens);
+  }
+
+  // -- pointing at things -----------------------------------------------------------------------
 
   private pointer(x: number, y: number): THREE.Vector2 {
     return new THREE.Vector2((2 * x) / innerWidth - 1, 1 - (2 * y) / innerHeight);
   }
 
+  private surface(x: number, y: number): THREE.Vector3 | null {
+    const raycaster = new THREE.Raycaster();
+    raycaster.setFromCamera(this.pointer(x, y), this.stage.camera);
+    return this.splats?.pick(raycaster.ray, this.stage.camera.near) ?? null;
+  }
+
   private hover(event: PointerEvent | null): void {
-    const free = event && event.buttons === 0 && event.pointerType !== "touch";
+    const free = event && event.buttons === 0 && event.pointerType !== "touch" && this.probe.mode === "off";
     const index = free ? this.frusta.pick(this.pointer(event.clientX, event.clientY), this.stage.camera) : null;
     const camera = index === null ? undefined : this.manifest.cameras[index];
     const tip = element("tip");
@@ -292,10 +437,17 @@ export class App {
       tip.style.top = `${event.clientY}px`;
     }
     this.stage.canvas.classList.toggle("on-camera", index !== null);
+    this.stage.canvas.classList.toggle("picking", this.probe.mode !== "off");
     if (this.frusta.highlight(index)) this.stage.invalidate();
   }
 
   private click(x: number, y: number): void {
+    if (this.probe.mode !== "off") {
+      const point = this.surface(x, y);
+      if (point) this.probe.pick(point, this.stage.camera.position);
+      this.stage.invalidate();
+      return;
+    }
     const index = this.frusta.pick(this.pointer(x, y), this.stage.camera);
     if (index === null) return;
     element("tip").hidden = true;
@@ -303,117 +455,159 @@ export class App {
     void this.standAt(index);
   }
 
-  /** Turn around the surface under the cursor, and look at it. */
-  private focus(x: number, y: number): void {
-    const raycaster = new THREE.Raycaster();
-    raycaster.setFromCamera(this.pointer(x, y), this.stage.camera);
-    const { camera } = this.stage;
-    const point = this.splats?.pick(raycaster.ray, camera.near);
-    if (!point) return;
-    this.leave();
-    const forward = camera.getWorldDirection(new THREE.Vector3());
-    const depth = Math.max(point.clone().sub(camera.position).dot(forward), camera.near);
-    // Nearer by a third, with the point in the middle.
-    const position = point.clone().addScaledVector(forward, -0.67 * depth);
-    void this.flyTo({ position, quaternion: camera.quaternion.clone() }, this.lens, 0.6).then((arrived) => {
-      if (arrived) this.controls.distance = 0.67 * depth;
-    });
+  private doubleClick(x: number, y: number): void {
+    const point = this.probe.mode === "off" ? this.surface(x, y) : null;
+    if (point) this.view.focus(point);
   }
 
-  private bindTools(): void {
+  // -- wiring -------------------------------------------------------------------------------------
+
+  private connect(): void {
+    const { stage, view, layers, timeline, strip, edits, paths } = this;
+    stage.step = (seconds) => this.step(seconds);
+    stage.drawn = () => this.drawn();
+    stage.settled = () => this.compare.settle();
+    view.rect = () => this.frameRect();
+    view.splats = () => this.splats;
+    view.left = () => this.left();
+    view.controls.clicked = (x, y) => this.click(x, y);
+    view.controls.doubleClicked = (x, y) => this.doubleClick(x, y);
+    layers.arrived = () => this.timeChanged();
+    layers.failed = (entry, error) => {
+      timeline.pause();
+      this.messages.error(error, `${entry.label} cannot be shown`, () => void this.show(entry));
+    };
+    timeline.changed = () => this.timeChanged();
+    this.history.changed = (now, before) => this.editsChanged(now, before);
+    this.compare.changed = () => this.view.apply();
+    this.panel.chosen = (entry) => void this.show(entry);
+    this.panel.setAgainst = (entry) => void this.setAgainst(entry);
+    this.panel.folded = () => this.resize();
+    strip.chosen = (place) => void this.standAt(place);
+    strip.sought = (index) => this.seek(index);
+    edits.opened = (open) => {
+      if (open && paths.open) paths.toggle(false);
+      element("edit").setAttribute("aria-expanded", String(open));
+      this.applyEdits();
+      this.resize();
+    };
+    edits.ghostsChanged = () => this.applyEdits();
+    edits.save = () => void this.save();
+    edits.viewUp = () => new THREE.Vector3(0, 1, 0).applyQuaternion(stage.camera.quaternion);
+    edits.firstCrop = (shape) => {
+      const { centre, radius } = this.splats?.bulk() ?? { centre: new THREE.Vector3(), radius: 1 };
+      const size = 2 * radius;
+      return { shape, centre: [centre.x, centre.y, centre.z], size: [size, size, size], rotation: [0, 0, 0, 1], keep: "inside" };
+    };
+    paths.opened = () => {
+      if (paths.open && edits.open) edits.toggle(false);
+      element("path").setAttribute("aria-expanded", String(paths.open));
+      this.resize();
+    };
+    paths.present = () => ({ ...this.shotNow(), target: view.controls.target, up: view.controls.up });
+    paths.visit = (shot, seconds) => this.visit(shot, seconds);
+    paths.changed = () => stage.invalidate();
+    paths.cameras = () =>
+      timeline.ticks.flatMap(({ camera, shot }) => {
+        const found = camera !== null && shot === (this.adapted?.shot ?? shot) ? this.manifest.cameras[camera] : undefined;
+        return found ? [{ pose: poseOf(found), focal: found.fy / found.height }] : [];
+      });
+    paths.subject = () => ({
+      splats: this.entry?.id ?? "",
+      aspect: view.lens.width / view.lens.height,
+      background: `#${stage.renderer.getClearColor(new THREE.Color()).getHexString()}`,
+      edits: this.history.now,
+    });
+    this.live.splats = (entry) => this.show(entry);
+    this.live.refresh = () => this.refresh();
+  }
+
+  private bindPage(): void {
+    const { canvas } = this.stage;
     const actions: Record<string, () => void> = {
       mode: () => this.toggleMode(),
       cameras: () => this.toggleCameras(),
       reset: () => this.goHome(0.9),
       background: () => this.nextBackground(),
+      edit: () => this.edits.toggle(),
+      path: () => this.paths.toggle(),
       picture: () => void this.savePicture(),
       help: () => this.toggleHelp(),
-      previous: () => this.stepCamera(-1),
-      next: () => this.stepCamera(1),
+      previous: () => this.stepFrame(-1),
+      next: () => this.stepFrame(1),
+      play: () => this.togglePlay(),
       "help-close": () => this.toggleHelp(),
     };
     for (const [id, action] of Object.entries(actions)) element(id).addEventListener("click", action);
     if (document.getElementById("embedded-scene")) element("licences").hidden = true; // they are in the file
-  }
-
-  private key(event: KeyboardEvent): void {
-    const inside = event.target instanceof Element && event.target.closest("input, dialog");
-    if (element<HTMLDialogElement>("help-box").open) return event.key === "?" ? this.toggleHelp() : undefined;
-    const slider = inside instanceof HTMLInputElement && event.key.startsWith("Arrow");
-    if (slider || this.controls.keyDown(event)) return;
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const actions: Record<string, () => void> = {
-      arrowleft: () => this.stepCamera(-1),
-      arrowright: () => this.stepCamera(1),
-      home: () => this.stepCamera(-Infinity),
-      end: () => this.stepCamera(Infinity),
-      f: () => this.toggleMode(),
-      c: () => this.toggleCameras(),
-      r: () => this.goHome(0.9),
-      b: () => this.nextBackground(),
-      p: () => void this.savePicture(),
+    const quality = element<HTMLSelectElement>("quality");
+    quality.addEventListener("change", () => {
+      this.stage.quality.mode = quality.value as QualityMode;
+      this.resize();
+    });
+    canvas.addEventListener("webglcontextlost", () => {
+      const lost = new Problem("The browser took the graphics card away, as happens after sleep or when memory is short.");
+      this.messages.error(lost, "The picture was lost", () => location.reload());
+    });
+    canvas.addEventListener("pointermove", (event) => this.hover(event));
+    canvas.addEventListener("pointerleave", () => this.hover(null));
+    addEventListener("resize", () => this.resize());
+    LIGHT.addEventListener("change", () => this.applyBackground());
+    ROOMY.addEventListener("change", () => this.resize());
+    bindKeys(this, {
+      x: () => this.edits.toggle(),
+      m: () => {
+        if (!this.edits.open) this.edits.toggle(true);
+        this.probe.set("measure");
+      },
+      k: () => this.paths.toggle(),
+      n: () => {
+        if (this.paths.open) this.paths.add();
+      },
       i: () => this.panel.toggle(),
-      o: () => this.toggleSource(),
-      h: () => this.toggleBare(),
-      escape: () => this.messages.clear(),
-      "?": () => this.toggleHelp(),
-    };
-    const action = actions[event.key.toLowerCase()];
-    if (!action) return;
-    event.preventDefault();
-    action();
+    });
   }
 
-  private toggleMode(): void {
-    this.controls.mode = this.controls.mode === "orbit" ? "fly" : "orbit";
-    if (this.controls.mode === "orbit") this.setDistance();
+  toggleMode(): void {
+    const { controls } = this.view;
+    controls.mode = controls.mode === "orbit" ? "fly" : "orbit";
+    if (controls.mode === "orbit") this.view.setDistance();
     this.applyMode();
   }
 
   private applyMode(): void {
-    const flying = this.controls.mode === "fly";
+    const flying = this.view.controls.mode === "fly";
     const button = element("mode");
     button.querySelector("use")?.setAttribute("href", flying ? "#i-fly" : "#i-orbit");
     button.setAttribute("aria-label", flying ? "Flying: switch to orbit" : "Orbiting: switch to fly");
     button.title = flying ? "Flying: drag looks around (F)" : "Orbiting: drag turns around the target (F)";
   }
 
-  private toggleCameras(): void {
+  toggleCameras(): void {
     this.camerasWanted = !this.camerasWanted;
     element("cameras").setAttribute("aria-pressed", String(this.camerasWanted));
-    this.frusta.group.visible = this.camerasWanted && this.standing === null;
     this.stage.invalidate();
   }
 
-  private nextBackground(): void {
-    this.background = BACKGROUNDS[(BACKGROUNDS.indexOf(this.background) + 1) % BACKGROUNDS.length] ?? "theme";
-    this.applyBackground();
-  }
-
-  private toggleSource(): void {
-    this.strip.mix.value = Number(this.strip.mix.value) > 0 ? "0" : "100";
-    this.placeFrame();
-  }
-
-  private toggleBare(): void {
+  toggleBare(): void {
     document.body.classList.toggle("bare");
     this.resize();
   }
 
-  private toggleHelp(): void {
+  toggleHelp(): void {
     const box = element<HTMLDialogElement>("help-box");
     if (box.open) box.close();
     else box.showModal();
   }
 
   /** What is on screen, without the panels, at the screen's resolution. */
-  private async savePicture(): Promise<void> {
+  async savePicture(): Promise<void> {
     const { width, height } = this.stage.size;
-    const { view_: view } = this.stage.camera;
-    const scale = this.stage.renderer.getPixelRatio();
-    const url = await this.stage.capture(this.stage.pose(), { ...view, width, height }, width * scale, height * scale);
+    const scale = this.stage.quality.ratio(false);
+    const url = await this.stage.capture(this.stage.pose(), { ...this.stage.camera.view_, width, height }, width * scale, height * scale);
     const link = document.createElement("a");
-    const where = this.standing === null ? "view" : `frame-${this.manifest.cameras[this.standing]?.frame}`;
+    const { standing } = this.view;
+    const where = standing === null ? "view" : `frame-${this.manifest.cameras[standing]?.frame}`;
     link.download = `${this.manifest.name}-${where}.png`;
     link.href = url;
     link.click();
@@ -423,4 +617,12 @@ export class App {
   worldFromCamera(): number[] {
     return openCvMatrix(this.stage.pose());
   }
+}
+
+/** Between two cameras of a path. */
+function between(now: CameraEntry, next: CameraEntry | undefined, share: number): Pose {
+  const from = poseOf(now);
+  if (!next || next.shot !== now.shot || next.frame < now.frame) return from;
+  const to = poseOf(next);
+  return { position: from.position.lerp(to.position, share), quaternion: from.quaternion.slerp(to.quaternion, share) };
 }

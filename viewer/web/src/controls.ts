@@ -7,8 +7,8 @@
  */
 import * as THREE from "three";
 
-/** splatreel's world: -y is up. */
-export const UP = new THREE.Vector3(0, -1, 0);
+/** splatreel's world: -y is up, unless the user says otherwise. */
+export const UP: readonly [number, number, number] = [0, -1, 0];
 const CALM = matchMedia("(prefers-reduced-motion: reduce)");
 /** Per second: how fast the remaining motion is worked off. */
 const DAMPING = 14;
@@ -22,6 +22,10 @@ export type Mode = "orbit" | "fly";
 
 export class Controls {
   mode: Mode = "orbit";
+  /** Unit vector that points up in the world. */
+  readonly up = new THREE.Vector3(...UP);
+  /** False while a drag belongs to something else (a handle of the crop). */
+  enabled = true;
   /** Distance from the camera to what it turns around, along its view. */
   distance = 1;
   /** Typical length of the scene; speeds scale with it. */
@@ -53,8 +57,8 @@ export class Controls {
   ) {
     element.addEventListener("pointerdown", (event) => this.down(event));
     element.addEventListener("pointermove", (event) => this.move(event));
-    element.addEventListener("pointerup", (event) => this.up(event));
-    element.addEventListener("pointercancel", (event) => this.up(event));
+    element.addEventListener("pointerup", (event) => this.release(event));
+    element.addEventListener("pointercancel", (event) => this.release(event));
     element.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     element.addEventListener("contextmenu", (event) => event.preventDefault());
     addEventListener("keyup", (event) => this.keys.delete(event.code));
@@ -142,11 +146,11 @@ export class Controls {
   private rotate(angle: THREE.Vector2): void {
     const { camera } = this;
     const pivot = this.mode === "orbit" ? this.target : camera.position.clone();
-    const elevation = Math.asin(THREE.MathUtils.clamp(this.forward().dot(UP), -1, 1));
+    const elevation = Math.asin(THREE.MathUtils.clamp(this.forward().dot(this.up), -1, 1));
     const limit = Math.PI / 2 - POLE;
     const pitch = THREE.MathUtils.clamp(elevation + angle.y, Math.min(-limit, elevation), Math.max(limit, elevation)) - elevation;
     const right = new THREE.Vector3(1, 0, 0).applyQuaternion(camera.quaternion);
-    const rotation = new THREE.Quaternion().setFromAxisAngle(UP, angle.x);
+    const rotation = new THREE.Quaternion().setFromAxisAngle(this.up, angle.x);
     rotation.multiply(new THREE.Quaternion().setFromAxisAngle(right, pitch));
     camera.quaternion.premultiply(rotation).normalize();
     this.level(Math.min(1, 2 * angle.length()));
@@ -155,8 +159,8 @@ export class Controls {
 
   private level(share: number): void {
     const forward = this.forward();
-    if (Math.abs(forward.dot(UP)) > 0.98) return; // straight up or down has no level
-    const upright = new THREE.Matrix4().lookAt(new THREE.Vector3(), forward, UP);
+    if (Math.abs(forward.dot(this.up)) > 0.98) return; // straight up or down has no level
+    const upright = new THREE.Matrix4().lookAt(new THREE.Vector3(), forward, this.up);
     this.camera.quaternion.slerp(new THREE.Quaternion().setFromRotationMatrix(upright), share);
     // The slerp must not change where the camera looks, only its roll.
     this.camera.quaternion.premultiply(new THREE.Quaternion().setFromUnitVectors(this.forward(), forward)).normalize();
@@ -172,6 +176,7 @@ export class Controls {
   }
 
   private down(event: PointerEvent): void {
+    if (!this.enabled) return;
     this.element.setPointerCapture(event.pointerId);
     this.pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
     if (this.pointers.size === 1) this.travelled = 0;
@@ -180,7 +185,7 @@ export class Controls {
 
   private move(event: PointerEvent): void {
     const before = this.pointers.get(event.pointerId);
-    if (!before) return;
+    if (!before || !this.enabled) return;
     const dx = event.clientX - before.x;
     const dy = event.clientY - before.y;
     this.travelled += Math.abs(dx) + Math.abs(dy);
@@ -209,7 +214,7 @@ export class Controls {
     this.shift.add(new THREE.Vector3(-dx, dy, 0).multiplyScalar(worldPerPixel));
   }
 
-  private up(event: PointerEvent): void {
+  private release(event: PointerEvent): void {
     if (!this.pointers.delete(event.pointerId) || this.travelled >= 4 || event.type !== "pointerup" || event.button > 0) return;
     const { clientX: x, clientY: y, timeStamp: time } = event;
     const near = Math.hypot(x - this.lastTap.x, y - this.lastTap.y) < 12;

@@ -1,5 +1,6 @@
 /** The training cameras as wire frames with a faint image plane; those near the eye fade out. */
 import * as THREE from "three";
+import { Atlas } from "./atlas";
 import { poseOf } from "./lens";
 import type { CameraEntry } from "./types";
 
@@ -21,6 +22,26 @@ uniform float opacity;
 varying vec4 vColour;
 void main() { gl_FragColor = vec4(vColour.rgb, vColour.a * opacity); }`;
 
+const PICTURE_VERTEX = `
+attribute vec3 centre;
+attribute vec2 place;
+uniform float size;
+varying vec2 vPlace;
+varying float vNear;
+void main() {
+  vNear = smoothstep(1.2 * size, 3.5 * size, length(cameraPosition - centre));
+  vPlace = place;
+  gl_Position = projectionMatrix * viewMatrix * vec4(position, 1.0);
+}`;
+const PICTURE_FRAGMENT = `
+uniform sampler2D atlas;
+varying vec2 vPlace;
+varying float vNear;
+void main() {
+  vec4 picture = texture2D(atlas, vPlace); // transparent where it has not arrived
+  gl_FragColor = vec4(picture.rgb, picture.a * vNear * 0.92);
+}`;
+
 export class Frusta {
   readonly group = new THREE.Group();
   private readonly shared = {
@@ -32,8 +53,10 @@ export class Frusta {
   /** Corners of the image planes in the world, four per camera. */
   private corners: THREE.Vector3[][] = [];
   private indices: number[] = [];
+  private atlas: Atlas | null = null;
 
-  constructor() {
+  /** `arrived`: pictures of frames have come in; draw again. */
+  constructor(private readonly arrived: () => void) {
     this.group.renderOrder = 1; // after the splats, which leave no depth
   }
 
@@ -50,6 +73,8 @@ export class Frusta {
       (child.material as THREE.Material).dispose();
       child.removeFromParent();
     }
+    this.atlas?.dispose();
+    this.atlas = null;
     this.indices = indices;
     this.shared.size.value = size;
     const lines = new Builder();
@@ -81,7 +106,42 @@ export class Frusta {
       new THREE.LineSegments(lines.geometry(), this.material(0.85)),
       new THREE.LineSegments(path.geometry(), this.material(0.35)),
     );
+    this.addPictures(cameras);
     for (const child of this.group.children) child.frustumCulled = false;
+  }
+
+  /** The frames themselves on the image planes, far ones first. */
+  private addPictures(cameras: CameraEntry[]): void {
+    const urls = cameras.map((camera) => camera.thumb);
+    if (!urls.some(Boolean)) return;
+    const first = cameras[0];
+    const atlas = new Atlas(urls, (first?.width ?? 1) / (first?.height ?? 1), this.arrived);
+    this.atlas = atlas;
+    const centres = cameras.map((camera) => poseOf(camera).position);
+    const geometry = new THREE.BufferGeometry();
+    const place = (values: number[], size: number) => new THREE.Float32BufferAttribute(values, size);
+    geometry.setAttribute("position", place(this.corners.flatMap((corners) => corners.flatMap((corner) => corner.toArray())), 3));
+    geometry.setAttribute("centre", place(centres.flatMap((centre) => Array.from({ length: 4 }, () => centre.toArray()).flat()), 3));
+    geometry.setAttribute("place", place(cameras.flatMap((_, i) => atlas.corners(i)), 2));
+    geometry.setIndex(cameras.flatMap((_, i) => [0, 1, 2, 0, 2, 3].map((corner) => corner + 4 * i)));
+    const material = new THREE.ShaderMaterial({
+      vertexShader: PICTURE_VERTEX,
+      fragmentShader: PICTURE_FRAGMENT,
+      uniforms: { size: this.shared.size, atlas: { value: atlas.texture } },
+      transparent: true,
+      depthTest: false,
+      depthWrite: false,
+      side: THREE.DoubleSide,
+    });
+    const mesh = new THREE.Mesh(geometry, material);
+    mesh.onBeforeRender = (_renderer, _scene, camera) => {
+      // Few quads: sorted anew for each picture.
+      const far = centres.map((centre, i) => [centre.distanceToSquared(camera.position), i] as const).sort((a, b) => b[0] - a[0]);
+      const index = geometry.getIndex();
+      far.forEach(([, i], at) => [0, 1, 2, 0, 2, 3].forEach((corner, j) => index?.setX(6 * at + j, 4 * i + corner)));
+      if (index) index.needsUpdate = true;
+    };
+    this.group.add(mesh);
   }
 
   /** Highlight one (place in the manifest), or none. */

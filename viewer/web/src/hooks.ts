@@ -40,19 +40,28 @@ export function installHooks(app: App | null, ready: Promise<void>): void {
       return need().stage.capture(poseOf(camera), camera, width, height, background);
     },
     state() {
-      const { entry, splats, standing, flight, stage, controls, manifest } = need();
+      const { entry, splats, stage, view, manifest, timeline, compare, history, messages } = need();
       return {
         splats: entry?.id ?? null,
         gaussians: splats?.count ?? 0,
-        standing,
-        flying: flight !== null,
+        hidden: splats?.hiddenCount ?? 0,
+        standing: view.standing,
+        flying: view.flight !== null,
         moving: stage.busy,
-        mode: controls.mode,
+        mode: view.controls.mode,
+        up: view.controls.up.toArray(),
         worldFromCamera: need().worldFromCamera(),
         frameRect: need().frameRect(),
         frames: stage.frames,
+        pixelRatio: stage.renderer.getPixelRatio(),
         cameras: manifest.cameras.length,
-        error: need().messages.visible,
+        time: timeline.time,
+        frame: timeline.tick?.frame ?? null,
+        playing: timeline.playing,
+        compare: compare.mode,
+        edits: history.now,
+        dirty: history.dirty,
+        error: messages.visible,
       };
     },
   };

@@ -85,7 +85,7 @@ export interface Pose {
   quaternion: THREE.Quaternion;
 }
 
-const FLIP = new THREE.Matrix4().makeScale(1, -1, -1); // OpenCV camera axes <-> those of three.js
+export const FLIP = new THREE.Matrix4().makeScale(1, -1, -1); // OpenCV camera axes <-> those of three.js
 
 export function poseOf(camera: CameraEntry): Pose {
   const matrix = new THREE.Matrix4().fromArray(camera.world_from_camera).transpose().multiply(FLIP);

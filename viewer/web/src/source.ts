@@ -1,4 +1,5 @@
 /** Where the data comes from: the local server, or the page itself when it is an exported file. */
+import type { Edits } from "./edits";
 import { type Manifest, Problem } from "./types";
 
 export type Progress = (loaded: number, total: number) => void;
@@ -49,6 +50,61 @@ export async function loadBytes(url: string, expected: number, progress: Progres
     offset += part.length;
   }
   return bytes;
+}
+
+/** Store the edits; returns where they lie. */
+export async function saveEdits(edits: Edits, splats: string): Promise<string> {
+  return ((await send("PUT", `api/edits?splats=${encodeURIComponent(splats)}`, edits)) as { saved: string }).saved;
+}
+
+export interface VideoOrder {
+  splats: string;
+  /** world_from_camera, 16 numbers row by row, OpenCV axes. */
+  frames: number[][];
+  /** Focal length of each frame, pixels of the video. */
+  focals: number[];
+  width: number;
+  height: number;
+  fps: number;
+  background: string;
+  edits: Edits;
+}
+
+export interface VideoState {
+  state: "running" | "done" | "failed" | "cancelled";
+  done: number;
+  total: number;
+  error: string;
+  url: string;
+  path: string;
+}
+
+export async function startVideo(order: VideoOrder): Promise<string> {
+  return ((await send("POST", "api/videos", order)) as { id: string }).id;
+}
+
+export async function videoState(id: string): Promise<VideoState> {
+  return (await (await get(`api/videos/${id}`)).json()) as VideoState;
+}
+
+export async function cancelVideo(id: string): Promise<void> {
+  await send("DELETE", `api/videos/${id}`);
+}
+
+async function send(method: string, url: string, body?: unknown): Promise<unknown> {
+  const content = body === undefined ? {} : { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } };
+  const response = await fetch(url, { method, ...content }).catch(() => {
+    throw new Problem("The splatreel server does not answer.", "Start it again with “splatreel view”.");
+  });
+  const text = await response.text();
+  let value: { error?: string } = {};
+  try {
+    value = JSON.parse(text || "{}") as { error?: string };
+  } catch {
+    value = { error: text.trim() };
+  }
+  if (!response.ok) throw new Problem(value.error ?? `The server refused (${response.status}).`);
+  return value;
 }
 
 async function get(url: string, signal?: AbortSignal): Promise<Response> {

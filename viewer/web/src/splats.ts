@@ -2,6 +2,8 @@
 import { type SplatFileType, SplatMesh } from "@sparkjsdev/spark";
 import * as THREE from "three";
 import { checkSplatFile } from "./check";
+import { cuts, type Edits } from "./edits";
+import { type Hiding, hiddenOf } from "./hide";
 import type { PinholeCamera } from "./lens";
 import { loadBytes, type Progress } from "./source";
 import { Problem, type SplatEntry } from "./types";
@@ -15,23 +17,30 @@ export class Splats {
   private readonly centres: Float32Array;
   /** Mean extent (standard deviation) and opacity per splat. */
   private readonly extents: Float32Array;
+  /** Largest standard deviation per splat. */
+  private readonly largest: Float32Array;
   private readonly opacities: Float32Array;
+  /** 1 where the edits leave a splat out. */
+  private hidden: Uint8Array | null = null;
 
   private constructor(readonly mesh: SplatMesh) {
     const source = mesh.splats;
     this.count = source?.getNumSplats() ?? 0;
     this.centres = new Float32Array(this.count * 3);
     this.extents = new Float32Array(this.count);
+    this.largest = new Float32Array(this.count);
     this.opacities = new Float32Array(this.count);
     source?.forEachSplat((index, centre, scales, _quaternion, opacity) => {
       centre.toArray(this.centres, index * 3);
       this.extents[index] = (scales.x + scales.y + scales.z) / 3;
+      this.largest[index] = Math.max(scales.x, scales.y, scales.z);
       this.opacities[index] = opacity;
     });
   }
 
   static async load(entry: SplatEntry, progress: Progress, signal: AbortSignal): Promise<Splats> {
     const name = decodeURIComponent(entry.url.startsWith("embedded:") ? entry.label : entry.url.replace("files/", ""));
+    if (entry.problem) throw new Problem(entry.problem);
     const bytes = await loadBytes(entry.url, entry.bytes, progress, signal);
     checkSplatFile(bytes, entry.format, name);
     const fileType = FILE_TYPES[entry.format] as SplatFileType;
@@ -48,6 +57,33 @@ export class Splats {
     return splats;
   }
 
+  /** Leave out what the edits say; `hiding` has been set to the same edits. */
+  applyEdits(edits: Edits, hiding: Hiding): void {
+    const cutting = cuts(edits);
+    this.hidden = hiddenOf(edits, this.centres, this.opacities, this.largest);
+    const before = (this.mesh.objectModifiers?.length ?? 0) > 0;
+    if (cutting !== before) {
+      this.mesh.objectModifiers = cutting ? [hiding.modifier] : [];
+      this.mesh.updateGenerator();
+    }
+    this.mesh.updateVersion();
+  }
+
+  /** How many splats the edits leave out. */
+  get hiddenCount(): number {
+    return this.hidden?.reduce((sum, out) => sum + out, 0) ?? 0;
+  }
+
+  /** Bytes on the graphics card and beside it, about. */
+  get bytes(): number {
+    return this.count * 80;
+  }
+
+  /** Standard deviation above which only a share of the splats lies: the range of a slider. */
+  largestExtent(share: number): number {
+    return quantile(Array.from(this.largest.filter((_, i) => i % Math.max(1, Math.floor(this.count / 50_000)) === 0)), 1 - share) ?? 1;
+  }
+
   dispose(): void {
     this.mesh.removeFromParent();
     this.mesh.dispose();
@@ -61,7 +97,7 @@ export class Splats {
     const depths: number[] = [];
     const step = Math.max(1, Math.floor(this.count / 50_000));
     for (let i = 0; i < this.count; i += step) {
-      if ((this.opacities[i] ?? 0) < 0.2) continue;
+      if ((this.opacities[i] ?? 0) < 0.2 || this.hidden?.[i]) continue;
       point.fromArray(this.centres, i * 3);
       const depth = -point.clone().applyMatrix4(matrix).z;
       if (depth <= camera.near) continue;
@@ -91,6 +127,7 @@ export class Splats {
     const hits: [depth: number, alpha: number][] = [];
     const { origin: o, direction: d } = ray;
     for (let i = 0; i < this.count; i++) {
+      if (this.hidden?.[i]) continue;
       const x = (this.centres[i * 3] ?? 0) - o.x;
       const y = (this.centres[i * 3 + 1] ?? 0) - o.y;
       const z = (this.centres[i * 3 + 2] ?? 0) - o.z;

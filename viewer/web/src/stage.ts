@@ -1,12 +1,11 @@
 /** The canvas: draws only when something has changed, and can take exact pictures. */
 import type { SparkRenderer } from "@sparkjsdev/spark";
 import * as THREE from "three";
-import { type Lens, PinholeCamera, type Pose, viewOf } from "./lens";
+import { type Lens, PinholeCamera, type Pose, type View, viewOf } from "./lens";
+import { Quality } from "./quality";
 import { makeSpark, matchResolution } from "./spark";
 import { Problem } from "./types";
 
-/** More would cost four times the pixels for a difference that splats, being soft, do not show. */
-const MAX_PIXEL_RATIO = 2;
 /** Still for this long: sort once more for exactly this view. */
 const SETTLE_MS = 120;
 
@@ -17,14 +16,19 @@ export class Stage {
   readonly extras = new THREE.Group();
   readonly camera = new PinholeCamera(55, 1, 0.01, 1000);
   readonly spark: SparkRenderer;
+  readonly quality = new Quality();
   /** Frames drawn so far. */
   frames = 0;
   /** Moves the camera by one step; true while there is more to do. */
   step: (seconds: number) => boolean = () => false;
   /** After each frame drawn. */
   drawn: () => void = () => {};
-  /** Shared focal length of the lens on show, training pixels; null: no training camera to match. */
+  /** After the picture has become final. */
+  settled: () => void = () => {};
+  /** Shared focal length of the lens on show, in its pixels; null: no training camera to match. */
   trainingFocal: number | null = null;
+  /** Size of the pictures at training over that of the lens. */
+  trainedScale = 1;
 
   /** A frame is due, or the sorting that leads to one is under way. */
   get busy(): boolean {
@@ -53,8 +57,25 @@ export class Stage {
     this.invalidate();
   }
 
+  copyBackground(other: Stage): void {
+    this.renderer.setClearColor(other.renderer.getClearColor(new THREE.Color()));
+  }
+
+  /** Draw what another stage shows, through the same eye and a view of one's own. */
+  follow(other: Stage, view: View): void {
+    const { width, height } = other.size;
+    this.camera.near = other.camera.near;
+    this.camera.far = other.camera.far;
+    this.setPose(other.pose());
+    this.camera.setView(view, width, height);
+    this.trainingFocal = other.trainingFocal;
+    this.trainedScale = other.trainedScale;
+    this.usePixels(other.renderer.getPixelRatio());
+    this.draw();
+  }
+
   resize(width: number, height: number): void {
-    this.renderer.setPixelRatio(Math.min(devicePixelRatio, MAX_PIXEL_RATIO));
+    this.renderer.setPixelRatio(this.quality.ratio(false));
     this.renderer.setSize(width, height, false);
     this.invalidate();
   }
@@ -74,18 +95,30 @@ export class Stage {
   private tick(now: number): void {
     this.scheduled = false;
     if (this.paused) return;
-    const seconds = Math.min(0.2, this.last ? (now - this.last) / 1000 : 1 / 60);
-    const moving = this.step(seconds);
+    const passed = this.last ? now - this.last : null;
+    const moving = this.step(Math.min(0.2, passed === null ? 1 / 60 : passed / 1000));
+    this.quality.frame(passed);
     this.last = moving ? now : 0;
+    this.usePixels(this.quality.ratio(moving || !this.sharp));
     this.draw();
     this.drawn();
     clearTimeout(this.settleTimer);
     if (moving) this.invalidate();
-    else if (!this.sortedExactly()) this.settleTimer = window.setTimeout(() => void this.settle(), SETTLE_MS);
+    else if (!this.sharp || !this.sortedExactly()) this.settleTimer = window.setTimeout(() => void this.settle(), SETTLE_MS);
   }
 
-  private draw(): void {
-    const k = this.trainingFocal ? (this.camera.view_.fy * this.renderer.getPixelRatio()) / this.trainingFocal : 1;
+  /** As many pixels as a still picture has? */
+  private get sharp(): boolean {
+    return this.renderer.getPixelRatio() === this.quality.ratio(false);
+  }
+
+  private usePixels(ratio: number): void {
+    if (this.renderer.getPixelRatio() !== ratio) this.renderer.setPixelRatio(ratio);
+  }
+
+  /** Draw now. */
+  draw(): void {
+    const k = this.trainingFocal ? (this.camera.view_.fy * this.renderer.getPixelRatio()) / (this.trainingFocal * this.trainedScale) : 1;
     matchResolution(this.spark, k);
     this.camera.updateMatrixWorld();
     this.renderer.render(this.scene, this.camera);
@@ -104,8 +137,10 @@ export class Stage {
   async settle(): Promise<void> {
     await this.sort();
     if (this.paused) return;
+    if (!this.scheduled) this.usePixels(this.quality.ratio(false));
     this.draw();
     this.drawn();
+    this.settled();
   }
 
   private async sort(): Promise<void> {

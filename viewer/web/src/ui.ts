@@ -1,5 +1,5 @@
 /** The panels around the canvas. They show what they are told and report what the user asks for. */
-import type { CameraEntry, Manifest, Metrics, SplatEntry } from "./types";
+import type { Manifest, Metrics, SplatEntry } from "./types";
 import { Problem } from "./types";
 
 export function element<T extends HTMLElement>(id: string): T {
@@ -8,7 +8,7 @@ export function element<T extends HTMLElement>(id: string): T {
   return found as T;
 }
 
-function make<K extends keyof HTMLElementTagNameMap>(tag: K, className = "", text = ""): HTMLElementTagNameMap[K] {
+export function make<K extends keyof HTMLElementTagNameMap>(tag: K, className = "", text = ""): HTMLElementTagNameMap[K] {
   const made = document.createElement(tag);
   made.className = className;
   made.textContent = text;
@@ -19,7 +19,7 @@ export function megabytes(bytes: number): string {
   return bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} KB` : `${(bytes / 1e6).toFixed(bytes < 1e8 ? 1 : 0)} MB`;
 }
 
-function decibels(value: number | null | undefined): string {
+export function decibels(value: number | null | undefined): string {
   return typeof value === "number" ? `${value.toFixed(1)} dB` : "";
 }
 
@@ -30,10 +30,15 @@ export class Panel {
   readonly root = element("panel");
   chosen: (entry: SplatEntry) => void = () => {};
   folded: () => void = () => {};
+  /** Other splats to compare with; null: the source frames. */
+  setAgainst: (entry: SplatEntry | null) => void = () => {};
+  private readonly other = element<HTMLSelectElement>("against");
   private readonly fold = element<HTMLButtonElement>("fold");
+  private entries = new Map<string, SplatEntry>();
 
   constructor() {
     this.fold.addEventListener("click", () => this.toggle());
+    this.other.addEventListener("change", () => this.setAgainst(this.entries.get(this.other.value) ?? null));
   }
 
   toggle(open = this.root.classList.contains("folded")): void {
@@ -49,13 +54,30 @@ export class Panel {
     verdict.hidden = !manifest.verdict;
     if (manifest.verdict) {
       verdict.textContent = VERDICTS[manifest.verdict];
-      verdict.classList.add(manifest.verdict);
+      verdict.className = `badge ${manifest.verdict}`;
     }
     element("reason").textContent = manifest.reason ?? "";
     element("reason").hidden = !manifest.reason;
+    this.entries = new Map(manifest.splats.map((entry) => [entry.id, entry]));
+    // A sequence is chosen from on the time line.
+    const choices = manifest.kind === "sequence" ? [] : manifest.splats;
+    this.setChoices(choices);
+    element("against-row").hidden = choices.length < 2;
+    this.other.textContent = "";
+    this.other.append(new Option("source frames", ""), ...choices.map((entry) => new Option(entry.label, entry.id)));
+    this.root.hidden = false;
+  }
+
+  /** Say what the render is set against. */
+  against(entry: SplatEntry | null): void {
+    this.other.value = entry?.id ?? "";
+  }
+
+  private setChoices(entries: SplatEntry[]): void {
     const list = element("choice-list");
-    element("choices").hidden = manifest.splats.length < 2;
-    for (const entry of manifest.splats) {
+    list.textContent = "";
+    element("choices").hidden = entries.length < 2;
+    for (const entry of entries) {
       const label = make("label", "choice");
       const input = make("input");
       Object.assign(input, { type: "radio", name: "splats", value: entry.id });
@@ -64,7 +86,6 @@ export class Panel {
       label.append(input, make("span", "", entry.label), make("small", "", frames || megabytes(entry.bytes)));
       list.append(label);
     }
-    this.root.hidden = false;
   }
 
   /** Facts about what is on show now. */
@@ -87,85 +108,6 @@ export class Panel {
     if (metrics.frames) add("Frames placed", `${metrics.placed ?? "?"} of ${metrics.frames}`);
     for (const note of manifest.notes) facts.append(make("dd", "note", note));
   }
-}
-
-/** Frames along the bottom, and which one the camera stands at. */
-export class Strip {
-  readonly root = element("strip");
-  chosen: (index: number) => void = () => {};
-  mixed: () => void = () => {};
-  readonly mix = element<HTMLInputElement>("mix");
-  private buttons = new Map<number, HTMLButtonElement>();
-
-  constructor() {
-    this.mix.addEventListener("input", () => this.mixed());
-  }
-
-  /** `indices`: places of the cameras in the manifest. */
-  set(cameras: CameraEntry[], indices: number[]): void {
-    const thumbs = element("thumbs");
-    thumbs.textContent = "";
-    this.buttons.clear();
-    const scores = cameras.map((camera) => camera.psnr).filter((psnr) => typeof psnr === "number");
-    const typical = scores.sort((a, b) => a - b)[Math.floor(scores.length / 2)] ?? 0;
-    cameras.forEach((camera, i) => {
-      const index = indices[i] ?? i;
-      const button = make("button", "thumb");
-      button.type = "button";
-      button.tabIndex = i === 0 ? 0 : -1;
-      button.title = describe(camera);
-      button.setAttribute("aria-label", describe(camera));
-      button.classList.toggle("held", camera.split === "heldout");
-      if (camera.thumb) {
-        const image = make("img");
-        // Known before it has loaded, so that the strip does not jump.
-        Object.assign(image, { loading: "lazy", decoding: "async", alt: "", src: camera.thumb, draggable: false });
-        image.style.aspectRatio = `${camera.width} / ${camera.height}`;
-        button.append(image);
-      } else {
-        button.append(make("span", "number", String(camera.frame)));
-      }
-      if (typeof camera.psnr === "number") {
-        const bar = make("i", camera.psnr < typical - 5 ? "failed" : camera.psnr < typical - 2.5 ? "unsure" : "");
-        bar.style.width = `calc(${Math.min(100, Math.max(6, (camera.psnr - 10) * 4))}% - 2px)`;
-        button.append(bar);
-      }
-      button.addEventListener("click", () => this.chosen(index));
-      this.buttons.set(index, button);
-      thumbs.append(button);
-    });
-    this.root.hidden = cameras.length === 0;
-  }
-
-  /** `standing`: exactly there, not just on the way or gone elsewhere since. */
-  select(index: number | null, camera: CameraEntry | undefined, standing: boolean): void {
-    for (const [key, button] of this.buttons) {
-      const current = key === index && standing;
-      button.setAttribute("aria-current", String(current));
-      if (key === index) {
-        for (const other of this.buttons.values()) other.tabIndex = -1;
-        button.tabIndex = 0;
-      }
-      if (current) this.reveal(button);
-    }
-    const where = element("where");
-    where.textContent = camera && standing ? `Frame ${camera.frame}` : "Free view";
-    const more = camera && standing ? describe(camera).split(", ").slice(1).join(" · ") : "";
-    if (more) where.append(make("small", "", ` · ${more}`));
-    element("compare").hidden = !(standing && camera?.image);
-  }
-
-  private reveal(button: HTMLElement): void {
-    const box = element("thumbs");
-    const wanted = button.offsetLeft - box.offsetLeft - (box.clientWidth - button.clientWidth) / 2;
-    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    box.scrollTo({ left: wanted, behavior: calm ? "auto" : "smooth" });
-  }
-}
-
-export function describe(camera: CameraEntry): string {
-  const split = camera.split === "heldout" ? "not trained on" : camera.split === "train" ? "trained on" : "";
-  return [`Frame ${camera.frame}`, split, decibels(camera.psnr)].filter(Boolean).join(", ");
 }
 
 /** Progress and errors. */
@@ -191,6 +133,14 @@ export class Messages {
     if (done) bar.removeAttribute("value");
     else bar.value = total > 0 ? loaded / total : 0;
     this.loader.classList.toggle("corner", quiet);
+    this.loader.hidden = false;
+  }
+
+  /** There is nothing to show yet, and nothing to be done about it. */
+  waiting(what: string): void {
+    element("loader-text").textContent = `${what}…`;
+    element("loader-bar").removeAttribute("value");
+    this.loader.classList.remove("corner");
     this.loader.hidden = false;
   }
 

@@ -1,0 +1,47 @@
+/** The keyboard: what moves the camera goes to the controls, everything else is a command. */
+import type { App } from "./app";
+import { element } from "./ui";
+
+/** Elements that use the arrows and letters themselves. */
+const TYPING = "input:not([type=checkbox]):not([type=radio]), select, textarea";
+
+export function bindKeys(app: App, panels: Record<string, () => void>): void {
+  const commands: Record<string, () => void> = {
+    arrowleft: () => app.stepFrame(-1),
+    arrowright: () => app.stepFrame(1),
+    home: () => app.stepFrame(-Infinity),
+    end: () => app.stepFrame(Infinity),
+    " ": () => app.togglePlay(),
+    f: () => app.toggleMode(),
+    c: () => app.toggleCameras(),
+    r: () => app.goHome(0.9),
+    b: () => app.nextBackground(),
+    p: () => void app.savePicture(),
+    o: () => app.compare.toggleSource(),
+    v: () => app.compare.nextMode(),
+    h: () => app.toggleBare(),
+    escape: () => app.messages.clear(),
+    "?": () => app.toggleHelp(),
+    ...panels,
+  };
+  const withControl: Record<string, () => void> = {
+    z: () => app.history.undo(),
+    "shift+z": () => app.history.redo(),
+    y: () => app.history.redo(),
+    s: () => void app.save(),
+  };
+  addEventListener("keydown", (event) => {
+    const key = event.key.toLowerCase();
+    const target = event.target instanceof Element ? event.target : null;
+    if (element<HTMLDialogElement>("help-box").open) return key === "?" ? app.toggleHelp() : undefined;
+    const typing = target?.closest(TYPING);
+    const control = event.ctrlKey || event.metaKey;
+    const command = control ? withControl[(event.shiftKey ? "shift+" : "") + key] : commands[key];
+    if (typing && !(control && key === "s") && key !== "escape") return;
+    // Space presses the button that has the focus.
+    if (key === " " && target?.closest("button, summary, a")) return;
+    if (event.altKey || (!control && app.view.controls.keyDown(event)) || !command) return;
+    event.preventDefault();
+    command();
+  });
+}
