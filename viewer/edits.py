@@ -209,7 +209,7 @@ def _optional(value: Any, name: str) -> float | None:
 
 
 def _numbers(value: Any, name: str, count: int) -> tuple[float, ...]:
-    if not isinstance(value, list) or len(value) != count:
+    if not isinstance(value, (list, tuple)) or len(value) != count:
         raise ViewerError(f"{name}: found {str(value)[:60]}, expected {count} numbers")
     return tuple(_number(item, name, -1e12, 1e12) for item in value)
 

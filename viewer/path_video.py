@@ -94,7 +94,7 @@ def render_path(
     try:
         shown = _shown(read_splat_ply(splats), order.edits, splats)
         gaussians = Gaussians(**{name: tensor.to(device) for name, tensor in shown.tensors().items()})
-        background = torch.tensor(bytes.fromhex(order.background[1:]), device=device) / 255
+        background = torch.tensor(list(bytes.fromhex(order.background[1:])), device=device) / 255
 
         def frame(i: int):
             if cancelled and cancelled.is_set():

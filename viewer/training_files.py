@@ -32,6 +32,7 @@ class LogTail:
     def __init__(self, path: Path, shot: int) -> None:
         self.path, self.shot = path, shot
         self.offset, self.inode = 0, -1
+        self._last = (0, 0.0)
 
     def read(self) -> tuple[list[dict[str, Any]], bool]:
         """Messages for the new rows; True when the file is another one than before."""
@@ -40,7 +41,7 @@ class LogTail:
                 stat = self.path.stat()
                 anew = stat.st_ino != self.inode or stat.st_size < self.offset
                 if anew:
-                    self.offset, self.inode = 0, stat.st_ino
+                    self.offset, self.inode, self._last = 0, stat.st_ino, (0, 0.0)
                 stream.seek(self.offset)
                 data = stream.read()
         except OSError:
@@ -54,7 +55,8 @@ class LogTail:
         try:
             row = json.loads(line)
             if row["event"] == "TrainStep":
-                speed = row["step"] / max(1e-6, row["seconds"])
+                before, self._last = self._last, (row["step"], row["seconds"])
+                speed = (row["step"] - before[0]) / max(1e-6, row["seconds"] - before[1])
                 keys = ("step", "total", "loss", "gaussians", "seconds")
                 return {"type": "step", "shot": self.shot, "steps_per_second": speed} | {
                     key: row[key] for key in keys
@@ -80,7 +82,6 @@ class TrainingFiles:
         self.snapshot: dict[str, Any] | None = None
         self._scene: tuple[Any, ...] | None = None
         self._snapshot_key: tuple[int, int, int] | None = None
-        self._last_sign = 0.0
 
     def history(self) -> list[dict[str, Any]]:
         """What a page that has just come needs to know."""
@@ -103,7 +104,6 @@ class TrainingFiles:
         return sorted(int(path.name) for path in self.root.glob("shots/[0-9]*") if path.name.isdigit())
 
     def _log_news(self) -> list[dict[str, Any]]:
-        first = not self.logs
         messages: list[dict[str, Any]] = []
         for shot in self._shots():
             known = shot in self.logs
@@ -114,8 +114,6 @@ class TrainingFiles:
                 self.rows = [row for row in self.rows if row["shot"] != shot]
             self.rows += new
             messages += new
-            if new and (known or not first):
-                self._last_sign = time.monotonic()
         return messages
 
     def _snapshot_news(self) -> list[dict[str, Any]]:
@@ -132,7 +130,6 @@ class TrainingFiles:
         if newest is None or newest == self._snapshot_key:
             return []
         self._snapshot_key = newest
-        self._last_sign = time.monotonic()
         version, shot, size = newest
         step = next(
             (row["step"] for row in reversed(self.rows) if row["shot"] == shot and row["type"] == "step"), 0
@@ -165,11 +162,25 @@ class TrainingFiles:
         """Name of what goes on, and the same in words."""
         if not self.root.exists():
             return "gone", f"waiting for {self.root.name}"
-        if time.monotonic() - self._last_sign < AT_WORK and self._last_sign:
-            return "training", "training"
+        signs = [
+            *self.root.glob("shots/*/train.jsonl"),
+            *self.root.glob("shots/*/live.splat"),
+        ]
+        last = max((_modified(path) for path in signs), default=0.0)
+        # The stage's stamp is written when it is done.
+        if last > _modified(self.root / "scene.json") and time.time() - last < AT_WORK:
+            return "training", ""
         info = read_json(self.root / "scene.json")
         done = info.get("stages") if isinstance(info, dict) else None
         for stage, note in STAGES:
             if not isinstance(done, dict) or stage not in done:
                 return stage, note
         return "done", ""
+
+
+def _modified(path: Path) -> float:
+    """Seconds since the epoch; 0 when it is not there."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -7,25 +7,26 @@ import { EditPanel } from "./edit_panel";
 import { Frusta } from "./frusta";
 import { bindKeys } from "./keys";
 import { isLive, laneOf, Layers } from "./layers";
-import { DEFAULT_LENS, type Lens, openCvMatrix, type Pose, poseOf, type Rect } from "./lens";
+import { DEFAULT_LENS, type Lens, openCvMatrix, poseOf, type Rect } from "./lens";
 import { LivePanel } from "./live_panel";
 import { Overlay } from "./overlay";
 import { lensOf, PathLine, type Shot } from "./path";
 import { PathPanel } from "./path_panel";
+import { Player } from "./player";
+import { Pointing } from "./pointing";
 import { Probe } from "./probe";
 import type { QualityMode } from "./quality";
+import { roomBetweenPanels, ROOMY } from "./room";
 import { loadManifest, saveEdits } from "./source";
 import type { Splats } from "./splats";
 import { Stage } from "./stage";
-import { describe, Strip, ticksOf } from "./strip";
-import { type Tick, Timeline } from "./timeline";
+import { Strip } from "./strip";
+import { Timeline } from "./timeline";
 import { type CameraEntry, type Manifest, Problem, type SplatEntry } from "./types";
 import { element, type Messages, Panel } from "./ui";
 import { Viewpoint } from "./viewpoint";
 
 const BACKGROUNDS = [null, "#000000", "#ffffff"] as const;
-/** Narrower or lower than this, panels lie over the picture instead of beside it. */
-const ROOMY = matchMedia("(min-width: 900px) and (min-height: 461px)");
 const LIGHT = matchMedia("(prefers-color-scheme: light)");
 
 export class App {
@@ -36,6 +37,7 @@ export class App {
   readonly history = new History(NO_EDITS);
   readonly compare: Compare;
   readonly paths: PathPanel;
+  readonly player: Player;
   manifest: Manifest = { name: "", splats: [], cameras: [], notes: [] };
 
   private readonly panel = new Panel();
@@ -45,7 +47,7 @@ export class App {
   private readonly overlay = new Overlay();
   private readonly edits: EditPanel;
   private readonly pathLine = new PathLine();
-  private readonly live: LivePanel;
+  readonly live: LivePanel;
   private camerasWanted = true;
   private loading = new AbortController();
   /** The entry whose cameras, time line and first view are set up. */
@@ -57,6 +59,7 @@ export class App {
     this.layers = new Layers(this.stage.scene);
     this.compare = new Compare(this.stage);
     this.strip = new Strip(this.timeline);
+    this.player = new Player(this.timeline, this.layers, this.view, this.strip, this.compare);
     this.frusta = new Frusta(() => this.stage.invalidate());
     this.probe = new Probe(this.overlay);
     this.edits = new EditPanel(this.history, new CropBox(this.stage, this.view.controls), this.probe);
@@ -109,7 +112,7 @@ export class App {
         // While training, new splats come every other second: no need to say so each time.
         if (!quiet || !isLive(entry)) this.messages.loading(entry.label.toLowerCase(), loaded, total, quiet);
       };
-      const lane = laneOf(entry, this.manifest, (frame) => this.timeOf(frame));
+      const lane = laneOf(entry, this.manifest, (frame) => this.player.timeOf(frame));
       await this.layers.show(entry, lane, progress, loading.signal);
       this.setUp(entry, before);
       this.messages.loaded();
@@ -123,46 +126,40 @@ export class App {
 
   /** Cameras, time line, first view and panels for what is on show now. */
   private setUp(entry: SplatEntry, before: SplatEntry | null): void {
-    const { splats, manifest, timeline, view } = this;
+    const { splats, manifest, player, view } = this;
     if (!splats) return;
     this.adapted = entry;
     const known = before !== null && (before.shot ?? null) === (entry.shot ?? null);
-    const at = known ? timeline.time : 0;
-    timeline.set(this.ticks(entry), manifest.fps || 24);
-    this.strip.set(manifest.cameras, this.layers.segments);
-    const places = timeline.ticks.flatMap(({ camera, shot }) => (camera === null || (entry.shot != null && shot !== entry.shot) ? [] : [camera]));
-    const cameras = places.flatMap((place) => manifest.cameras[place] ?? []);
-    element("cameras").hidden = cameras.length === 0;
-    this.resize();
+    player.setUp(entry, known);
     this.stage.trainedScale = manifest.trained_scale ?? 1;
-    view.adapt(splats, cameras[0]);
-    this.frusta.set(cameras, places, this.frustumSize(cameras));
+    this.resize();
+    const places = this.setCameras(entry, splats);
     const most = splats.largestExtent(0.0005);
     this.edits.extents = [most / 200, most];
     this.applyEdits();
     this.panel.facts(entry, splats.count, manifest);
-    const first = entry.first === undefined ? 0 : this.timeOf(entry.first);
-    const last = entry.last === undefined ? Number.POSITIVE_INFINITY : this.timeOf(entry.last);
-    timeline.time = at >= first && at <= last ? at : first;
     const lost = view.standing !== null && !places.includes(view.standing);
     if (!known || lost) this.goHome();
-    this.update();
   }
 
-  private ticks(entry: SplatEntry): Tick[] {
-    const { manifest } = this;
-    const fps = manifest.fps || 24;
-    if (manifest.kind === "sequence") {
-      return manifest.splats.map((_, frame) => ({ time: frame / fps, frame, camera: null, shot: 0 }));
-    }
-    // With several shots, what lasts the whole time is the splats of one of them.
-    const alone = this.layers.segments.length < 2;
-    return ticksOf(manifest.cameras, fps, alone ? (entry.shot ?? null) : null);
+  /** The cameras that see these splats, and what follows from them; returns their places in the manifest. */
+  private setCameras(entry: SplatEntry, splats: Splats): number[] {
+    const places = this.player.places(entry);
+    const cameras = places.flatMap((place) => this.manifest.cameras[place] ?? []);
+    element("cameras").hidden = cameras.length === 0;
+    this.view.adapt(splats, cameras[0]);
+    this.frusta.set(cameras, places, this.frustumSize(cameras));
+    return places;
   }
 
-  private timeOf(frame: number): number {
-    const camera = this.manifest.cameras.find((candidate) => candidate.frame === frame);
-    return camera?.time ?? frame / (this.manifest.fps || 24);
+  /** Playing has come to the splats of another chunk, shot or moment. */
+  private entered(entry: SplatEntry): void {
+    const { splats } = this;
+    const before = this.adapted;
+    this.adapted = entry;
+    if (!splats) return;
+    if (this.manifest.kind !== "sequence") this.panel.facts(entry, splats.count, this.manifest);
+    if ((entry.shot ?? 0) !== (before?.shot ?? 0)) this.setCameras(entry, splats);
   }
 
   /** The files have changed (trained on, trained anew): show what is there now, from the same view. */
@@ -243,105 +240,23 @@ export class App {
     this.history.push({ background: BACKGROUNDS[(at + 1) % BACKGROUNDS.length] ?? null });
   }
 
-  // -- time -------------------------------------------------------------------------------------
-
-  /** The camera that the view stands at (or flies to), or plays along. */
-  get at(): CameraEntry | undefined {
-    const { view, timeline, manifest } = this;
-    const place = view.standing ?? (timeline.playing ? timeline.tick?.camera : null);
-    return place == null ? undefined : manifest.cameras[place];
-  }
-
-  /** Fly to a training camera (a place in the manifest), which sets the time too. */
-  async standAt(place: number, seconds = 0.9): Promise<boolean> {
-    const index = this.timeline.ticks.findIndex(({ camera }) => camera === place);
-    this.timeline.pause();
-    const arriving = this.view.standAt(place, seconds);
-    if (index >= 0) this.timeline.seekIndex(index);
-    return arriving;
-  }
-
-  /** Go to a frame of the time line; the view goes to its camera, when it has one. */
-  seek(index: number, seconds = 0): void {
-    const { timeline } = this;
-    const tick = timeline.ticks[Math.min(timeline.ticks.length - 1, Math.max(0, index))];
-    if (!tick) return;
-    timeline.pause();
-    if (tick.camera === null) timeline.seek(tick.time);
-    else void this.standAt(tick.camera, seconds);
-  }
-
-  stepFrame(by: number): void {
-    const { timeline, view } = this;
-    const at = timeline.index();
-    const away = timeline.tick?.camera !== null && view.standing === null && !timeline.playing;
-    // From a free view, first go back to the camera one came from.
-    this.seek(away ? at : at + by, Number.isFinite(by) && !timeline.playing ? 0.3 : 0.6);
-  }
-
-  togglePlay(): void {
-    if (this.paths.playing) return this.paths.stop();
-    if (this.timeline.playing) this.timeline.pause();
-    else this.timeline.play();
-    const { camera } = this.timeline.tick ?? {};
-    if (!this.timeline.playing && camera != null) void this.standAt(camera, 0);
-  }
-
-  /** The clock has moved: splats of that time, and the view along the cameras. */
-  private timeChanged(): void {
-    const { timeline, layers, view } = this;
-    const { tick } = timeline;
-    if (!tick) return;
-    const shot = this.adapted?.shot ?? 0;
-    timeline.waiting = !layers.setTime(timeline.time);
-    if (layers.entry && layers.entry !== this.adapted && !timeline.waiting) this.segmentChanged(layers.entry, shot);
-    if (timeline.playing && tick.camera !== null) {
-      const now = this.manifest.cameras[tick.camera];
-      const next = this.manifest.cameras[timeline.ticks[timeline.index() + 1]?.camera ?? -1];
-      if (now) view.place(between(now, next, timeline.fraction), now);
-      this.compare.preload(next);
-    }
-    this.stage.invalidate();
-    this.update();
-  }
-
-  /** Playing has come to the splats of another chunk, shot or moment. */
-  private segmentChanged(entry: SplatEntry, shot: number): void {
-    const { splats } = this;
-    this.adapted = entry;
-    if (splats && this.manifest.kind !== "sequence") this.panel.facts(entry, splats.count, this.manifest);
-    if (!splats || (entry.shot ?? 0) === shot) return;
-    const places = this.timeline.ticks.flatMap((tick) => (tick.camera !== null && tick.shot === entry.shot ? [tick.camera] : []));
-    const cameras = places.flatMap((place) => this.manifest.cameras[place] ?? []);
-    this.view.adapt(splats, cameras[0]);
-    this.frusta.set(cameras, places, this.frustumSize(cameras));
-  }
-
-  private update(): void {
-    this.compare.playing = this.timeline.playing;
-    this.strip.update(this.at);
-  }
-
   // -- the view ---------------------------------------------------------------------------------
 
   goHome(seconds = 0): void {
     const first = this.timeline.ticks.find(({ camera, shot }) => camera !== null && (this.adapted?.shot == null || shot === this.adapted.shot));
-    if (first?.camera != null) void this.standAt(first.camera, seconds);
+    if (first?.camera != null) void this.player.standAt(first.camera, seconds);
     else void this.view.flyTo(this.view.home, DEFAULT_LENS, seconds);
+  }
+
+  togglePlay(): void {
+    if (this.paths.playing) this.paths.stop();
+    else this.player.toggle();
   }
 
   private step(seconds: number): boolean {
     const path = this.paths.step(seconds);
     const clock = this.timeline.advance(seconds);
     return this.view.step(seconds) || clock || path;
-  }
-
-  /** The user has taken the camera. */
-  private left(): void {
-    this.paths.stop();
-    // A still scene plays by moving the camera: who takes it, stops it.
-    if (this.timeline.tick?.camera !== null) this.timeline.pause();
-    this.update();
   }
 
   resize(): void {
@@ -359,32 +274,12 @@ export class App {
   private rects(): { main: Rect; other: Rect } {
     const { lens, standing } = this.view;
     const camera = this.manifest.cameras[standing ?? this.timeline.tick?.camera ?? -1];
-    return this.compare.rooms(this.room(), lens, standing !== null || this.timeline.playing ? camera : undefined);
-  }
-
-  private room(): Rect {
-    const gap = ROOMY.matches ? 14 : 8;
-    let [left, right, top, bottom] = [0, innerWidth, 0, innerHeight];
-    if (!document.body.classList.contains("bare")) {
-      const box = (id: string) => element(id).getBoundingClientRect();
-      if (box("strip").height) bottom = box("strip").top - gap;
-      if (ROOMY.matches) {
-        const panel = box("panel");
-        const tall = panel.height > 80; // folded, it is but a title
-        left = tall ? panel.right + gap : gap;
-        const side = this.edits.open ? box("edit-panel") : this.paths.open ? box("path-panel") : box("tools");
-        right = side.left - gap;
-        top = tall ? gap : panel.bottom + gap;
-      } else {
-        top = 66; // the folded panel; unfolded, it lies over the picture
-      }
-    }
-    return { x: left, y: top, width: Math.max(50, right - left), height: Math.max(50, bottom - top) };
+    return this.compare.rooms(roomBetweenPanels(), lens, standing !== null || this.timeline.playing ? camera : undefined);
   }
 
   private drawn(): void {
     const { main, other } = this.rects();
-    const at = this.view.flight ? undefined : this.at;
+    const at = this.view.flight ? undefined : this.player.at;
     this.compare.place(at, main, other);
     this.frusta.group.visible = this.camerasWanted && !at && !this.paths.playing;
     this.pathLine.group.visible = this.paths.open && !this.paths.playing;
@@ -413,78 +308,35 @@ export class App {
     } else this.view.place(pose, lens);
   }
 
-  // -- pointing at things -----------------------------------------------------------------------
-
-  private pointer(x: number, y: number): THREE.Vector2 {
-    return new THREE.Vector2((2 * x) / innerWidth - 1, 1 - (2 * y) / innerHeight);
-  }
-
-  private surface(x: number, y: number): THREE.Vector3 | null {
-    const raycaster = new THREE.Raycaster();
-    raycaster.setFromCamera(this.pointer(x, y), this.stage.camera);
-    return this.splats?.pick(raycaster.ray, this.stage.camera.near) ?? null;
-  }
-
-  private hover(event: PointerEvent | null): void {
-    const free = event && event.buttons === 0 && event.pointerType !== "touch" && this.probe.mode === "off";
-    const index = free ? this.frusta.pick(this.pointer(event.clientX, event.clientY), this.stage.camera) : null;
-    const camera = index === null ? undefined : this.manifest.cameras[index];
-    const tip = element("tip");
-    tip.hidden = !camera;
-    if (camera && event) {
-      tip.textContent = describe(camera);
-      tip.style.left = `${Math.min(event.clientX, innerWidth - 240)}px`;
-      tip.style.top = `${event.clientY}px`;
-    }
-    this.stage.canvas.classList.toggle("on-camera", index !== null);
-    this.stage.canvas.classList.toggle("picking", this.probe.mode !== "off");
-    if (this.frusta.highlight(index)) this.stage.invalidate();
-  }
-
-  private click(x: number, y: number): void {
-    if (this.probe.mode !== "off") {
-      const point = this.surface(x, y);
-      if (point) this.probe.pick(point, this.stage.camera.position);
-      this.stage.invalidate();
-      return;
-    }
-    const index = this.frusta.pick(this.pointer(x, y), this.stage.camera);
-    if (index === null) return;
-    element("tip").hidden = true;
-    this.frusta.highlight(null);
-    void this.standAt(index);
-  }
-
-  private doubleClick(x: number, y: number): void {
-    const point = this.probe.mode === "off" ? this.surface(x, y) : null;
-    if (point) this.view.focus(point);
-  }
-
   // -- wiring -------------------------------------------------------------------------------------
 
   private connect(): void {
-    const { stage, view, layers, timeline, strip, edits, paths } = this;
+    const { stage, view, layers, timeline, player, edits, paths } = this;
+    const pointing = new Pointing(stage, view, this.frusta, this.probe, {
+      splats: () => this.splats,
+      camera: (place) => this.manifest.cameras[place],
+    });
     stage.step = (seconds) => this.step(seconds);
     stage.drawn = () => this.drawn();
-    stage.settled = () => this.compare.settle();
     view.rect = () => this.frameRect();
     view.splats = () => this.splats;
-    view.left = () => this.left();
-    view.controls.clicked = (x, y) => this.click(x, y);
-    view.controls.doubleClicked = (x, y) => this.doubleClick(x, y);
-    layers.arrived = () => this.timeChanged();
+    view.left = () => {
+      paths.stop();
+      player.left();
+    };
+    player.manifest = () => this.manifest;
+    player.entered = (entry) => this.entered(entry);
+    player.moved = () => stage.invalidate();
+    pointing.chosen = (place) => void player.standAt(place);
     layers.failed = (entry, error) => {
       timeline.pause();
       this.messages.error(error, `${entry.label} cannot be shown`, () => void this.show(entry));
     };
-    timeline.changed = () => this.timeChanged();
     this.history.changed = (now, before) => this.editsChanged(now, before);
     this.compare.changed = () => this.view.apply();
     this.panel.chosen = (entry) => void this.show(entry);
     this.panel.setAgainst = (entry) => void this.setAgainst(entry);
     this.panel.folded = () => this.resize();
-    strip.chosen = (place) => void this.standAt(place);
-    strip.sought = (index) => this.seek(index);
     edits.opened = (open) => {
       if (open && paths.open) paths.toggle(false);
       element("edit").setAttribute("aria-expanded", String(open));
@@ -533,8 +385,8 @@ export class App {
       path: () => this.paths.toggle(),
       picture: () => void this.savePicture(),
       help: () => this.toggleHelp(),
-      previous: () => this.stepFrame(-1),
-      next: () => this.stepFrame(1),
+      previous: () => this.player.stepFrame(-1),
+      next: () => this.player.stepFrame(1),
       play: () => this.togglePlay(),
       "help-close": () => this.toggleHelp(),
     };
@@ -549,8 +401,6 @@ export class App {
       const lost = new Problem("The browser took the graphics card away, as happens after sleep or when memory is short.");
       this.messages.error(lost, "The picture was lost", () => location.reload());
     });
-    canvas.addEventListener("pointermove", (event) => this.hover(event));
-    canvas.addEventListener("pointerleave", () => this.hover(null));
     addEventListener("resize", () => this.resize());
     LIGHT.addEventListener("change", () => this.applyBackground());
     ROOMY.addEventListener("change", () => this.resize());
@@ -617,12 +467,4 @@ export class App {
   worldFromCamera(): number[] {
     return openCvMatrix(this.stage.pose());
   }
-}
-
-/** Between two cameras of a path. */
-function between(now: CameraEntry, next: CameraEntry | undefined, share: number): Pose {
-  const from = poseOf(now);
-  if (!next || next.shot !== now.shot || next.frame < now.frame) return from;
-  const to = poseOf(next);
-  return { position: from.position.lerp(to.position, share), quaternion: from.quaternion.slerp(to.quaternion, share) };
 }

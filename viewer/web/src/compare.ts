@@ -21,8 +21,6 @@ export class Compare {
   /** Other splats to set against those on show; null: the source frame. */
   against: SplatEntry | null = null;
   mode: CompareMode = "off";
-  /** While playing, a frame that is late leaves the one before it on show. */
-  playing = false;
   /** Opacity of the other picture when blending, place of the divider when sliding; 0..1. */
   private readonly shares = { blend: 0.5, slider: 0.5 };
   private readonly view = element("view");
@@ -123,32 +121,31 @@ export class Compare {
 
     const framed = at !== undefined;
     this.frame.hidden = !framed;
+    // Around the frame lies what its camera did not see; other splats have something to show there too.
+    this.frame.classList.toggle("open", this.against !== null && mode !== "off");
     if (framed) put(this.frame, main);
     const source = framed && !this.against && mode !== "off" ? at.image : undefined;
     const shown = source !== undefined && this.drawSource(source);
     this.image.hidden = !shown;
     if (shown) {
       put(this.image, other);
-      this.style(this.image, mode);
+      this.style(this.image, mode, this.share * other.width);
     }
-    // Beside the frame lies what no source shows; splats have a picture everywhere.
-    this.area = this.against && mode !== "side" ? { x: 0, y: 0, width: innerWidth, height: innerHeight } : other;
+    this.area = other;
     this.placeSecond(mode, main, other);
     this.divider.hidden = mode !== "slider" || (!shown && !this.against);
     if (!this.divider.hidden) {
-      const { x, y, width, height } = this.area;
+      const { x, width } = this.area;
+      const { y, height } = this.against ? { y: 0, height: innerHeight } : other;
       Object.assign(this.divider.style, { left: `${x + this.share * width}px`, top: `${y}px`, height: `${height}px` });
       this.divider.setAttribute("aria-valuenow", String(Math.round(100 * this.share)));
     }
   }
 
-  /** Fetch a source frame that will be wanted soon. */
-  preload(camera: CameraEntry | undefined): void {
-    if (this.mode !== "off" && camera?.image) this.pictures.get(camera.image);
-  }
-
-  settle(): void {
-    if (this.against && this.mode !== "off") void this.second?.stage.settle();
+  /** Fetch the source frames that will be wanted soon. */
+  preload(cameras: CameraEntry[]): void {
+    if (this.mode === "off" || this.against) return;
+    for (const { image } of cameras) if (image) this.pictures.get(image);
   }
 
   resize(): void {
@@ -159,9 +156,10 @@ export class Compare {
     this.second?.stage.setBackground(colour);
   }
 
-  private style(it: HTMLElement, mode: CompareMode): void {
+  /** `left`: where the divider lies, pixels from the left end of the element. */
+  private style(it: HTMLElement, mode: CompareMode, left: number): void {
     it.style.opacity = mode === "blend" ? String(this.shares.blend) : "1";
-    it.style.clipPath = mode === "slider" ? `inset(0 0 0 ${100 * this.share}%)` : "none";
+    it.style.clipPath = mode === "slider" ? `inset(0 0 0 ${left}px)` : "none";
     it.style.mixBlendMode = mode === "difference" ? "difference" : "normal";
   }
 
@@ -169,7 +167,7 @@ export class Compare {
   private drawSource(url: string): boolean {
     if (url === this.drawnUrl) return true;
     const picture = this.pictures.get(url, () => this.stage.invalidate());
-    if (!picture) return this.playing && this.drawnUrl !== "";
+    if (!picture) return false;
     this.image.width = picture.naturalWidth;
     this.image.height = picture.naturalHeight;
     this.image.getContext("2d")?.drawImage(picture, 0, 0);
@@ -194,7 +192,7 @@ export class Compare {
     const shown = this.against !== null && mode !== "off";
     stage.canvas.hidden = !shown;
     if (!shown) return;
-    this.style(stage.canvas, mode);
+    this.style(stage.canvas, mode, main.x + this.share * main.width);
     const view = { ...this.stage.camera.view_ };
     if (mode === "side") {
       view.cx += other.x - main.x;

@@ -7,7 +7,9 @@
  *   await splatreel.capture({camera: 3})       PNG data URL of the splats alone at that camera's resolution
  *   splatreel.state()                          what is on show, where the camera is, frames drawn so far
  */
+import { Vector3 } from "three";
 import type { App } from "./app";
+import { type Edits, NO_EDITS } from "./edits";
 import { poseOf } from "./lens";
 
 export interface CaptureOptions {
@@ -25,7 +27,7 @@ export function installHooks(app: App | null, ready: Promise<void>): void {
   const hooks = {
     ready,
     async setCamera(index: number): Promise<void> {
-      await need().standAt(index, 0);
+      await need().player.standAt(index, 0);
       await need().stage.settle();
     },
     async show(id: string): Promise<void> {
@@ -39,8 +41,20 @@ export function installHooks(app: App | null, ready: Promise<void>): void {
       const { width = camera.width, height = camera.height, background = "#000000" } = options;
       return need().stage.capture(poseOf(camera), camera, width, height, background);
     },
+    /** Change edits, or go back to none. */
+    edit(change: Partial<Edits> | null): void {
+      if (change) need().history.push(change);
+      else need().history.reset(NO_EDITS);
+    },
+    /** Where a point of the world lies on the page. */
+    project(point: [number, number, number]): { x: number; y: number } {
+      const { x, y } = new Vector3(...point).project(need().stage.camera);
+      return { x: ((x + 1) / 2) * innerWidth, y: ((1 - y) / 2) * innerHeight };
+    },
+    /** The connection to a training, to be cut by a test. */
+    socket: () => need().live.socket,
     state() {
-      const { entry, splats, stage, view, manifest, timeline, compare, history, messages } = need();
+      const { entry, splats, stage, view, layers, manifest, timeline, compare, history, messages } = need();
       return {
         splats: entry?.id ?? null,
         gaussians: splats?.count ?? 0,
@@ -61,6 +75,7 @@ export function installHooks(app: App | null, ready: Promise<void>): void {
         compare: compare.mode,
         edits: history.now,
         dirty: history.dirty,
+        layers: layers.shown(),
         error: messages.visible,
       };
     },

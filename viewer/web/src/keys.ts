@@ -7,10 +7,10 @@ const TYPING = "input:not([type=checkbox]):not([type=radio]), select, textarea";
 
 export function bindKeys(app: App, panels: Record<string, () => void>): void {
   const commands: Record<string, () => void> = {
-    arrowleft: () => app.stepFrame(-1),
-    arrowright: () => app.stepFrame(1),
-    home: () => app.stepFrame(-Infinity),
-    end: () => app.stepFrame(Infinity),
+    arrowleft: () => app.player.stepFrame(-1),
+    arrowright: () => app.player.stepFrame(1),
+    home: () => app.player.stepFrame(-Infinity),
+    end: () => app.player.stepFrame(Infinity),
     " ": () => app.togglePlay(),
     f: () => app.toggleMode(),
     c: () => app.toggleCameras(),

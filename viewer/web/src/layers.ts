@@ -107,6 +107,11 @@ export class Layers {
     return missing.length === 0;
   }
 
+  /** What is drawn now, and how much of it. */
+  shown(): { id: string; opacity: number }[] {
+    return [...this.ready].flatMap(([id, { mesh }]) => (mesh.visible ? [{ id, opacity: mesh.opacity }] : []));
+  }
+
   applyEdits(edits: Edits, ghosts: boolean): void {
     this.edits = edits;
     this.hiding.set(edits, ghosts);

@@ -33,12 +33,14 @@ export class Live {
   heard: (message: Message) => void = () => {};
   /** The connection is there, or gone (and tried again). */
   connection: (there: boolean) => void = () => {};
+  socket: WebSocket | null = null;
   private pause = FIRST_PAUSE;
 
   connect(): void {
     const url = new URL("api/live", document.baseURI);
     url.protocol = url.protocol.replace("http", "ws");
     const socket = new WebSocket(url);
+    this.socket = socket;
     socket.addEventListener("open", () => {
       this.pause = FIRST_PAUSE;
       this.connection(true);

@@ -18,6 +18,8 @@ export class LivePanel {
   private steps: Step[] = [];
   private scores: Score[] = [];
   private note = "";
+  /** Something is being made, or was while this page was open: worth a place in the panel. */
+  private lively = false;
   /** At work on a message: they are taken one after the other, and of splats only the latest. */
   private busy: Promise<void> = Promise.resolve();
   private waiting: SplatEntry | null = null;
@@ -31,6 +33,10 @@ export class LivePanel {
     };
   }
 
+  get socket(): WebSocket | null {
+    return this.live.socket;
+  }
+
   connect(): void {
     this.live.connect();
   }
@@ -39,7 +45,7 @@ export class LivePanel {
     switch (message.type) {
       case "state":
         this.note = message.note;
-        element("training").hidden = AT_REST.includes(message.stage) && this.steps.length === 0;
+        this.lively ||= !AT_REST.includes(message.stage);
         break;
       case "history":
         this.steps = message.steps;
@@ -85,13 +91,13 @@ export class LivePanel {
     const total = this.steps.at(-1)?.total ?? 1;
     this.loss.set(this.steps.map(({ step, loss }) => [step, loss]), total);
     this.psnr.set(this.scores.filter(({ split }) => split === "heldout").map(({ step, psnr }) => [step, psnr]), total);
-    if (this.steps.length) element("training").hidden = false;
+    element("training").hidden = !this.lively;
     this.say();
   }
 
   private say(): void {
     const last = this.steps.at(-1);
-    const speed = last ? `step ${last.step} of ${last.total}, ${last.steps_per_second.toFixed(1)} steps/s` : "";
+    const speed = last ? `step ${last.step} of ${last.total} · ${last.steps_per_second.toPrecision(3)} steps/s` : "";
     element("training-state").textContent = [this.note, speed].filter(Boolean).join(" · ");
   }
 }

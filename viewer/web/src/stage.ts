@@ -23,8 +23,6 @@ export class Stage {
   step: (seconds: number) => boolean = () => false;
   /** After each frame drawn. */
   drawn: () => void = () => {};
-  /** After the picture has become final. */
-  settled: () => void = () => {};
   /** Shared focal length of the lens on show, in its pixels; null: no training camera to match. */
   trainingFocal: number | null = null;
   /** Size of the pictures at training over that of the lens. */
@@ -72,6 +70,7 @@ export class Stage {
     this.trainedScale = other.trainedScale;
     this.usePixels(other.renderer.getPixelRatio());
     this.draw();
+    this.settleSoon();
   }
 
   resize(width: number, height: number): void {
@@ -104,7 +103,13 @@ export class Stage {
     this.drawn();
     clearTimeout(this.settleTimer);
     if (moving) this.invalidate();
-    else if (!this.sharp || !this.sortedExactly()) this.settleTimer = window.setTimeout(() => void this.settle(), SETTLE_MS);
+    else this.settleSoon();
+  }
+
+  /** Make the picture final, unless it is or something comes before. */
+  private settleSoon(): void {
+    clearTimeout(this.settleTimer);
+    if (!this.sharp || !this.sortedExactly()) this.settleTimer = window.setTimeout(() => void this.settle(), SETTLE_MS);
   }
 
   /** As many pixels as a still picture has? */
@@ -140,7 +145,6 @@ export class Stage {
     if (!this.scheduled) this.usePixels(this.quality.ratio(false));
     this.draw();
     this.drawn();
-    this.settled();
   }
 
   private async sort(): Promise<void> {
