@@ -82,7 +82,8 @@ def test_nothing_is_written_while_nobody_looks(tmp_path: Path) -> None:
         look(gaussians)
         assert not (folder / SNAPSHOT).exists()
         watched.touch()
-        os.utime(watched, (time.time() - 60,) * 2)  # somebody who has gone
+        long_ago = time.time() - 60
+        os.utime(watched, (long_ago, long_ago))  # somebody who has gone
         look.due = 0
         look(gaussians)
         assert not (folder / SNAPSHOT).exists()

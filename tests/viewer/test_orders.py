@@ -124,7 +124,7 @@ def test_video_is_what_the_rasterizer_draws(served: tuple[str, Path], splats: Sp
     assert (state["state"], state["done"]) == ("done", 6), state
     assert state["path"] == str(folder / "export" / "path.mp4")
     assert send(url, "GET", f"/{state['url']}")[0] == 200
-    with av.open(state["path"]) as video:
+    with av.open(str(state["path"])) as video:
         frames = [frame.to_ndarray(format="rgb24") / 255 for frame in video.decode(video=0)]
     assert len(frames) == 6
     parts = (splats.means, splats.quats, splats.log_scales, splats.logits, splats.sh)
@@ -148,7 +148,7 @@ def test_larger_videos_have_splats_as_large_as_at_training(served: tuple[str, Pa
     for k in (1, 4):
         big = order(width=WIDTH * k, height=HEIGHT * k, focals=[FOCAL * k], frames=order()["frames"][:1])
         state = finished(url, send(url, "POST", "/api/videos", big)[1]["id"])
-        with av.open(state["path"]) as video:
+        with av.open(str(state["path"])) as video:
             frame = next(video.decode(video=0)).to_ndarray(format="rgb24")
         pictures.append(
             np.asarray(Image.fromarray(frame).resize((WIDTH, HEIGHT), Image.Resampling.BOX)) / 255

@@ -159,7 +159,8 @@ def test_two_scenes_are_set_against_each_other(
     red = splats.sh.copy()
     red[:, 0] = [2.0, -1.5, -1.5]
     write_ply(tmp_path / "red.ply", replace(splats, sh=red))
-    with viewer.serve(scene, tmp_path / "red.ply") as url, open_page(url, device_scale_factor=0.5) as page:
+    more = {"device_scale_factor": 0.5, "color_scheme": "dark"}
+    with viewer.serve(scene, tmp_path / "red.ply") as url, open_page(url, **more) as page:
         wait(page, "s.compare === 'slider'")
         page.wait_for_timeout(2500)
         seen = shot(page)

@@ -393,6 +393,8 @@ export class App {
     for (const [id, action] of Object.entries(actions)) element(id).addEventListener("click", action);
     if (document.getElementById("embedded-scene")) element("licences").hidden = true; // they are in the file
     const quality = element<HTMLSelectElement>("quality");
+    const asked = /[#&]quality=(auto|full|half)/.exec(location.hash)?.[1];
+    if (asked) quality.value = this.stage.quality.mode = asked as QualityMode;
     quality.addEventListener("change", () => {
       this.stage.quality.mode = quality.value as QualityMode;
       this.resize();

@@ -124,8 +124,10 @@ export class Stage {
   /** Draw now. */
   draw(): void {
     const k = this.trainingFocal ? (this.camera.view_.fy * this.renderer.getPixelRatio()) / (this.trainingFocal * this.trainedScale) : 1;
-    matchResolution(this.spark, k);
+    matchResolution(this.spark, k, !this.sharp && !this.paused);
     this.camera.updateMatrixWorld();
+    // Colours for this view are worked out once per sorting, not for every frame until it is done.
+    if (!this.paused) this.spark.autoUpdate = !this.spark.sorting && !this.spark.sortDirty;
     this.renderer.render(this.scene, this.camera);
     this.frames++;
   }
@@ -142,7 +144,7 @@ export class Stage {
   async settle(): Promise<void> {
     await this.sort();
     if (this.paused) return;
-    if (!this.scheduled) this.usePixels(this.quality.ratio(false));
+    if (this.last === 0) this.usePixels(this.quality.ratio(false)); // else it moves again
     this.draw();
     this.drawn();
   }
