@@ -172,7 +172,7 @@ class TrainingFiles:
             return "training", ""
         info = read_json(self.root / "scene.json")
         done = info.get("stages") if isinstance(info, dict) else None
-        for stage, note in STAGES:
+        for stage, note in STAGES if not (self.root / "scene.ply").exists() else ():
             if not isinstance(done, dict) or stage not in done:
                 return stage, note
         return "done", ""

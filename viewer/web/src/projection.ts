@@ -37,6 +37,9 @@ export class Projection {
     spark.onBeforeRender = (renderer, scene, camera) => {
       prepare(renderer, scene, camera);
       this.lens.value.copy(camera.projectionMatrix);
+      // Before the pass: inside it, a new texture's first data came too late.
+      const ordering = spark.orderingTexture;
+      if (ordering) renderer.initTexture(ordering);
       if (active.value > 0) this.run(renderer, active.value); // else there are no textures yet
     };
   }
