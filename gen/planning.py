@@ -12,7 +12,7 @@ from gen.models.spec import ModelSpec, Task, fills_chunks
 from gen.requests import VideoRequest
 from gen.sidecar import request_hash
 
-REVISION = 1
+REVISION = 2
 """Goes up whenever the same request would give other frames."""
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from gen.errors import GenerateError
 from gen.events import Event, FrameRendered, Notice
-from gen.keyframes.depth import Closeness, depth_between, load_depth_model
+from gen.keyframes.depth import Closeness, closeness_from, depth_between
 from gen.keyframes.frame_store import FrameStore
 from gen.keyframes.pictures import add_noise, match_colours, scale_contrast
 from gen.keyframes.plan import KeyframePlan, plan_keyframes
@@ -224,7 +224,7 @@ class _Film:
                 layer.picture, plane_motion(layer.motion, wall, old, new, plan.width, plan.height), border
             )
         if layer.closeness is None:
-            self._closeness = self._closeness or load_depth_model(plan.depth_model)
+            self._closeness = self._closeness or closeness_from(plan.depth_model)
             layer.closeness = self._closeness(layer.picture)
         depth = depth_between(layer.closeness, near, far)
         return warp_scene(layer.picture, depth, layer.motion, old, new, border)

@@ -5,7 +5,7 @@ import pytest
 
 from gen.errors import GenerateError
 from gen.keyframes.deforum_settings import DEFAULT_SCHEDULES
-from gen.keyframes.depth import depth_between, load_depth_model, scaled_closeness
+from gen.keyframes.depth import closeness_from, depth_between, scaled_closeness
 from gen.keyframes.pictures import add_noise, match_colours, perlin_noise, scale_contrast
 from gen.keyframes.scene import warp_scene
 from gen.keyframes.warps import camera_motions, focal_length, plane_motion, sheet_motions, warp_sheet, zoomed
@@ -216,7 +216,7 @@ def test_a_depth_model_is_loaded_from_a_folder(tmp_path, picture):
     transformers.DepthAnythingForDepthEstimation(config).save_pretrained(tmp_path)
     processor = transformers.DPTImageProcessor(size={"height": 28, "width": 28}, ensure_multiple_of=14)
     processor.save_pretrained(tmp_path)
-    closeness = load_depth_model(str(tmp_path))
+    closeness = closeness_from(str(tmp_path))
     found = closeness(picture)
     assert found.shape == (SIDE, SIDE)
     assert (found.min(), found.max()) == (0, 1)
@@ -227,4 +227,4 @@ def test_a_depth_model_is_loaded_from_a_folder(tmp_path, picture):
 def test_a_missing_depth_model_is_a_sentence():
     pytest.importorskip("transformers")
     with pytest.raises(GenerateError, match=r'depth model "/nowhere" could not be loaded.*hf download'):
-        load_depth_model("/nowhere")
+        closeness_from("/nowhere")

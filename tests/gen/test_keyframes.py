@@ -229,7 +229,7 @@ def test_another_sound_makes_another_film(ask):
 
 def test_depth_makes_near_things_move_more(ask, monkeypatch):
     ramp = np.tile(np.linspace(0, 1, WIDTH, dtype=np.float32), (HEIGHT, 1))
-    monkeypatch.setattr("gen.keyframes.drawing.load_depth_model", lambda name: lambda picture: ramp)
+    monkeypatch.setattr("gen.keyframes.drawing.closeness_from", lambda name: lambda picture: ramp)
     settings = {"translation_x": "0:(3)", "translation_z": "0:(0)"}
     flat = ask("flat", settings=settings, model=None, mode="3D")
     deep = ask("deep", settings=settings, model=None, mode="3D", depth_model="some")
