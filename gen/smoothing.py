@@ -15,10 +15,10 @@ import numpy as np
 
 from gen.clips import read_clip
 from gen.errors import GenerateError
-from gen.events import Event, FrameRendered, VideoReused, VideoWritten
+from gen.events import Event, FrameRendered, VideoWritten
 from gen.optical_flow import both_flows, pixel_grid, sample
 from gen.requests import check_inputs, check_out
-from gen.sidecar import FORMAT, VERSION, request_hash, settings_of
+from gen.sidecar import request_hash, settings_of
 from gen.types import Video
 from gen.video_files import existing_video, write_video
 
@@ -70,9 +70,8 @@ def smooth_video(request: SmoothRequest, *, on_event: Callable[[Event], None] = 
     the user can put right.
     """
     identity = request_hash(request, ["smoothing", REVISION])
-    existing = existing_video(request.out, identity)
+    existing = existing_video(request.out, identity, on_event)
     if existing is not None:
-        on_event(VideoReused(request.out))
         return existing
     started = time.perf_counter()
     clip = read_clip(request.video)
@@ -81,8 +80,6 @@ def smooth_video(request: SmoothRequest, *, on_event: Callable[[Event], None] = 
     frames = deflicker(frames) if request.exposure else frames
     frames = smooth(frames, radius=request.radius)
     content = {
-        "format": FORMAT,
-        "version": VERSION,
         "generator": "smoothing",
         "about": "Frames of a video with less flicker; they show nothing that was not there.",
         "source": {"file": request.video.name, "frames": len(clip), "fps": clip.fps},
@@ -90,7 +87,6 @@ def smooth_video(request: SmoothRequest, *, on_event: Callable[[Event], None] = 
         "height": frames.shape[1],
         "fps": clip.fps,
         "frames": len(frames),
-        "words": {"used": [], "ignored": []},
         "settings": settings_of(request),
         "flicker": {"before": round(before, 3), "after": round(flicker(frames), 3)},
         "request_hash": identity,

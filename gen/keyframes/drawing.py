@@ -7,7 +7,6 @@ and of the pictures on disk, so a run that was cut off goes on and ends with the
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from gen.errors import GenerateError
-from gen.events import Event, FrameRendered, Notice
+from gen.events import Event, Notice, told
 from gen.keyframes.depth import Closeness, closeness_from, depth_between
 from gen.keyframes.frame_store import FrameStore
 from gen.keyframes.pictures import add_noise, match_colours, scale_contrast
@@ -82,10 +81,7 @@ def generate_keyframes(
     if already := store.finished():
         on_event(Notice(f"{already} of {plan.frames} frames are there from an earlier run."))
     film = _Film(plan, store, redraw or _image_model(request, on_event))
-    started = time.perf_counter()
-    for frame in range(plan.frames):
-        yield film.frame(frame)
-        on_event(FrameRendered(frame, plan.frames, time.perf_counter() - started))
+    yield from told((film.frame(frame) for frame in range(plan.frames)), plan.frames, on_event)
 
 
 def frames_folder(out: Path) -> Path:

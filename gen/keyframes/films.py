@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from gen.audio.reactive import AudioReactiveRequest, describe_sound, plan_audio_reactive
-from gen.events import Event, VideoReused, VideoWritten
+from gen.events import Event, VideoWritten
 from gen.keyframes.drawing import Redraw, generate_keyframes
 from gen.keyframes.plan import KeyframePlan, plan_keyframes
 from gen.keyframes.request import KeyframesRequest
 from gen.models.find import find_model
-from gen.sidecar import FORMAT, VERSION, request_hash, settings_of
+from gen.sidecar import request_hash, settings_of
 from gen.types import Video
 from gen.video_files import Sound, existing_video, write_video
 
@@ -55,15 +55,12 @@ def _film(
     on_event: Callable[[Event], None],
 ) -> Video:
     identity = request_hash(request, ["keyframes", REVISION])
-    existing = existing_video(request.out, identity)
+    existing = existing_video(request.out, identity, on_event)
     if existing is not None:
-        on_event(VideoReused(request.out))
         return existing
     started = time.perf_counter()
     plan, more, sound = planned()
     content = {
-        "format": FORMAT,
-        "version": VERSION,
         "generator": "keyframes" if keyframes.model is None else f"keyframes ({keyframes.model})",
         "about": _about(keyframes),
         "prompt": keyframes.prompt,
@@ -72,7 +69,6 @@ def _film(
         "height": plan.height,
         "fps": plan.fps,
         "frames": plan.frames,
-        "words": {"used": [], "ignored": []},
         "model": _model(keyframes),
         "keyframes": plan.describe(),
         "settings": settings_of(request),
