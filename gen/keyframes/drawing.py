@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -23,25 +23,10 @@ from gen.keyframes.plan import KeyframePlan, plan_keyframes
 from gen.keyframes.request import KeyframesRequest
 from gen.keyframes.scene import warp_scene
 from gen.keyframes.warps import focal_length, plane_motion, warp_sheet, zoomed
+from gen.models.image_to_image import Redraw, image_to_image
 
 GREY = 128
 """What a model draws over when there is no first picture."""
-
-
-class Redraw(Protocol):
-    """An image model: draws over a frame [H, W, 3] uint8 and returns one of the same size."""
-
-    def __call__(
-        self,
-        frame: np.ndarray,
-        prompt: str,
-        negative: str,
-        strength: float,
-        steps: int,
-        guidance: float,
-        seed: int,
-        /,
-    ) -> np.ndarray: ...
 
 
 @dataclass
@@ -232,8 +217,6 @@ def _image_model(request: KeyframesRequest, on_event: Callable[[Event], None]) -
 
     def redraw(*question: Any) -> np.ndarray:
         if not loaded:
-            from gen.models.image_to_image import image_to_image
-
             assert request.model is not None
             loaded.append(image_to_image(request.model, request.memory, on_event))
         return loaded[0](*question)

@@ -8,10 +8,11 @@ from typing import Any
 
 from gen.audio.reactive import AudioReactiveRequest, describe_sound, plan_audio_reactive
 from gen.events import Event, VideoWritten
-from gen.keyframes.drawing import Redraw, generate_keyframes
+from gen.keyframes.drawing import generate_keyframes
 from gen.keyframes.plan import KeyframePlan, plan_keyframes
 from gen.keyframes.request import KeyframesRequest
 from gen.models.find import find_model
+from gen.models.image_to_image import Redraw
 from gen.sidecar import request_hash, settings_of
 from gen.types import Video
 from gen.video_files import Sound, existing_video, write_video

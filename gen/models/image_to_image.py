@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -15,8 +16,21 @@ from gen.models.loading import load
 from gen.models.running import call, pictures_of, run
 from gen.requests import Memory
 
-Redraw = Callable[[np.ndarray, str, str, float, int, float, int], np.ndarray]
-"""Frame [H, W, 3] uint8, prompt, negative prompt, strength, steps, guidance, seed; a frame of that size."""
+
+class Redraw(Protocol):
+    """An image model: draws over a frame [H, W, 3] uint8 and returns one of the same size."""
+
+    def __call__(
+        self,
+        frame: np.ndarray,
+        prompt: str,
+        negative: str,
+        strength: float,
+        steps: int,
+        guidance: float,
+        seed: int,
+        /,
+    ) -> np.ndarray: ...
 
 
 def image_to_image(
