@@ -116,6 +116,10 @@ Event = (
 )
 
 
+def ignore(event: Event) -> None:
+    """The listener of a caller who gave none."""
+
+
 def told(
     frames: Iterable[np.ndarray], total: int, on_event: Callable[[Event], None]
 ) -> Iterator[np.ndarray]:  # [H, W, 3] each

@@ -12,7 +12,7 @@ import numpy as np
 
 from gen.clips import read_clip
 from gen.errors import GenerateError
-from gen.events import Event, VideoWritten, told
+from gen.events import Event, VideoWritten, ignore, told
 from gen.flow_interpolation import flow_between
 from gen.requests import check_inputs, check_out
 from gen.rife import load_rife
@@ -154,9 +154,7 @@ def frames_at(
         yield between(position - pair)
 
 
-def interpolate_video(
-    request: InterpolateRequest, *, on_event: Callable[[Event], None] = lambda event: None
-) -> Video:
+def interpolate_video(request: InterpolateRequest, *, on_event: Callable[[Event], None] = ignore) -> Video:
     """Write a video with more frames a second, and its sidecar.
 
     Nothing is drawn if the same request has made the same file before. The files appear whole or not at all.

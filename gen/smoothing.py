@@ -15,7 +15,7 @@ import numpy as np
 
 from gen.clips import read_clip
 from gen.errors import GenerateError
-from gen.events import Event, FrameRendered, VideoWritten
+from gen.events import Event, FrameRendered, VideoWritten, ignore
 from gen.optical_flow import both_flows, pixel_grid, sample
 from gen.requests import check_inputs, check_out
 from gen.sidecar import request_hash, settings_of
@@ -63,7 +63,7 @@ class SmoothRequest:
             raise GenerateError(f"The radius is {self.radius} frames, but 0 to 8 were expected: 2 is usual.")
 
 
-def smooth_video(request: SmoothRequest, *, on_event: Callable[[Event], None] = lambda event: None) -> Video:
+def smooth_video(request: SmoothRequest, *, on_event: Callable[[Event], None] = ignore) -> Video:
     """Write a video with less flicker, and its sidecar.
 
     Nothing is drawn if the same request has made the same file before. Raises `GenerateError` for anything

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from gen.errors import GenerateError
-from gen.events import Event, Notice, told
+from gen.events import Event, Notice, ignore, told
 from gen.keyframes.depth import Closeness, closeness_from, depth_between
 from gen.keyframes.frame_store import FrameStore
 from gen.keyframes.pictures import add_noise, match_colours, scale_contrast
@@ -42,16 +42,12 @@ class _Layer:
     """[H, W], once it has been estimated."""
 
 
-def _silent(event: Event) -> None:
-    """The listener of a caller who gave none."""
-
-
 def generate_keyframes(
     request: KeyframesRequest,
     *,
     plan: KeyframePlan | None = None,
     redraw: Redraw | None = None,
-    on_event: Callable[[Event], None] = _silent,
+    on_event: Callable[[Event], None] = ignore,
 ) -> Iterator[np.ndarray]:
     """The frames of a film, [H, W, 3] uint8 sRGB, one after another.
 

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from gen.errors import GenerateError
-from gen.events import Event
+from gen.events import Event, ignore
 from gen.models.find import find_model
 from gen.models.job import Job
 from gen.models.loading import load
@@ -36,7 +36,7 @@ class Redraw(Protocol):
 def image_to_image(
     model: str | Path,
     memory: Memory | None = None,
-    on_event: Callable[[Event], None] = lambda event: None,
+    on_event: Callable[[Event], None] = ignore,
 ) -> Redraw:
     """Load an image model that draws over frames, one after another.
 
