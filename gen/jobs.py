@@ -306,8 +306,8 @@ def _is_joints(path: Path) -> bool:
 def _fill(request: ExtendRequest | LoopRequest | ConnectRequest, spec: ModelSpec) -> Prepared:
     clips = [request.before, request.after] if isinstance(request, ConnectRequest) else [request.video]
     read = [read_clip(path) for path in clips]
-    if len(read) == 2 and read[0].size != read[1].size:
-        timelines.connect(*read, total=2 * request.keep + 1, keep=request.keep)  # says what is wrong
+    if isinstance(request, ConnectRequest):
+        timelines.check_alike(*read)  # before both are scaled to one size
     size = extent(request, spec, size=read[0].size, fps=read[0].fps)
     fitted = [_fitted_clip(clip, size) for clip in read]
     span = {"total": size.frames, "keep": request.keep}

@@ -80,6 +80,12 @@ def connect(before: Clip, after: Clip, *, total: int, keep: int = KEEP) -> Timel
 
     Raises `GenerateError` if they differ in size or frame rate.
     """
+    check_alike(before, after)
+    return _around(before, after, total, keep)
+
+
+def check_alike(before: Clip, after: Clip) -> None:
+    """Raises `GenerateError` if two clips differ in size or frame rate, so that they cannot be one video."""
     if before.size != after.size:
         raise GenerateError(
             f"The two videos to connect are {before.size[0]}x{before.size[1]} and "
@@ -90,7 +96,6 @@ def connect(before: Clip, after: Clip, *, total: int, keep: int = KEEP) -> Timel
             f"The two videos to connect have {before.fps:g} and {after.fps:g} frames per second, but one "
             f"rate is needed: bring the second to {before.fps:g} with the interpolate workflow."
         )
-    return _around(before, after, total, keep)
 
 
 def between(
