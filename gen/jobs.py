@@ -75,7 +75,7 @@ def prepare(request: Request, spec: ModelSpec, on_event: Listener) -> Prepared:
         case RestyleRequest():
             clip = read_clip(request.video)
             size = extent(request, spec, size=clip.size, available=len(clip), fps=clip.fps)
-            video = _fitted_clip(clip, size).frames[: size.frames]
+            video = clip.resized(size.width, size.height).frames[: size.frames]
             given = {"video": video, "strength": request.strength}
             return _prepared(request, spec, size, request.prompt, given=given)
         case StructureRequest():
@@ -173,7 +173,7 @@ def _from_picture(request: ImageRequest | ChainRequest, spec: ModelSpec, on_even
         }
     else:
         size, more = extent(request, spec), dict[str, Any]()
-        picture = _drawn(request.image_model, request.prompt, size, request, on_event)
+        picture = _first_frame(request, size, on_event)
         # The picture shows the prompt; a model that takes words gets them as well.
         prompt = request.prompt if pipeline_takes(spec, request.task, "prompt") else ""
     words = words_for(
@@ -208,7 +208,7 @@ def _on_a_path(request: CameraRequest, spec: ModelSpec, on_event: Listener) -> P
         size = extent(request, spec, size=shape, available=len(there.world_from_camera))
         cameras = read_cameras(request.poses, size.width, size.height).first(size.frames)
     if picture is None:
-        picture = _drawn(request.image_model, request.prompt, size, request, on_event)
+        picture = _first_frame(request, size, on_event)
     words = words_for(*(spec, request.task, size), prompt=request.prompt, negative=request.sampling.negative)
     given = {"image": _fitted(picture, size), "cameras": cameras}
     words = replace(words, direction=direction)
@@ -259,7 +259,7 @@ def _controlled(
                 raise GenerateError(
                     f"The face video has {len(picture)} frames, but {made.frames} are made: give as many."
                 )
-            given["face"] = np.stack([fit_picture(frame, 512, 512) for frame in picture[: made.frames]])
+            given["face"] = picture[: made.frames]
         else:
             given[name] = _fitted(picture, made)
     return _prepared(request, spec, made, request.prompt, given=given)
@@ -309,7 +309,7 @@ def _fill(request: ExtendRequest | LoopRequest | ConnectRequest, spec: ModelSpec
     if isinstance(request, ConnectRequest):
         timelines.check_alike(*read)  # before both are scaled to one size
     size = extent(request, spec, size=read[0].size, fps=read[0].fps)
-    fitted = [_fitted_clip(clip, size) for clip in read]
+    fitted = [clip.resized(size.width, size.height) for clip in read]
     span = {"total": size.frames, "keep": request.keep}
     match request:
         case ExtendRequest(direction="forward"):
@@ -327,11 +327,12 @@ def _fill(request: ExtendRequest | LoopRequest | ConnectRequest, spec: ModelSpec
     )
 
 
-def _drawn(
-    model: str, prompt: str, size: Extent, request: VideoRequest, on_event: Listener
+def _first_frame(
+    request: ChainRequest | CameraRequest, size: Extent, on_event: Listener
 ) -> np.ndarray:  # [H, W, 3]
+    """A picture of the prompt, by the request's image model."""
     return draw_picture(
-        *(model, prompt),
+        *(request.image_model, request.prompt),
         width=size.width,
         height=size.height,
         seed=request.seed,
@@ -343,7 +344,3 @@ def _drawn(
 
 def _fitted(picture: np.ndarray, size: Extent) -> np.ndarray:
     return fit_picture(picture, size.width, size.height)
-
-
-def _fitted_clip(clip: Clip, size: Extent) -> Clip:
-    return clip.resized(size.width, size.height)
