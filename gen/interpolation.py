@@ -14,11 +14,11 @@ from gen.clips import read_clip
 from gen.errors import GenerateError
 from gen.events import Event, VideoWritten, ignore, told
 from gen.flow_interpolation import flow_between
-from gen.requests import check_inputs, check_out
 from gen.rife import load_rife
 from gen.sidecar import request_hash
 from gen.types import Video
 from gen.video_files import existing_video, write_video
+from gen.video_request import check_inputs, check_out
 
 Method = Literal["flow", "rife"]
 FACTORS = range(2, 9)

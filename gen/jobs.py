@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gen import timeline as timelines
-from gen.clips import PICTURES, Clip, fit_picture, read_clip, read_picture
+from gen.clips import Clip, fit_picture, read_clip, read_picture
 from gen.errors import GenerateError
-from gen.events import Event, Notice
+from gen.events import Event
+from gen.guides import motion_guide, pose_guide, structure_guide
 from gen.models.camera import DEFAULT_MOVE, direct
 from gen.models.image_to_image import draw_picture
 from gen.models.job import Job
@@ -34,8 +34,8 @@ from gen.requests import (
     StructureRequest,
     TextRequest,
     TravelRequest,
-    VideoRequest,
 )
+from gen.video_request import VideoRequest
 from gen.words import Words, words_for
 
 Listener = Callable[[Event], None]
@@ -81,7 +81,7 @@ def prepare(request: Request, spec: ModelSpec, on_event: Listener) -> Prepared:
         case StructureRequest():
             return _structure(request, spec, on_event)
         case PoseRequest():
-            guide, fps = _guide(request.poses, None, "skeleton", False, on_event)
+            guide, fps = pose_guide(request.poses)
             return _controlled(request, spec, guide, fps, {})
         case AnimateRequest():
             return _animate(request, spec, on_event)
@@ -216,24 +216,14 @@ def _on_a_path(request: CameraRequest, spec: ModelSpec, on_event: Listener) -> P
 
 
 def _structure(request: StructureRequest, spec: ModelSpec, on_event: Listener) -> Prepared:
-    clip = read_clip(request.video)
-    frames = clip.frames
-    if not request.ready:
-        from gen.structure import DEPTH_MODEL, depth_frames, edges
-
-        if request.kind == "edges":
-            frames = edges(frames)
-        else:
-            model = request.depth_model or DEPTH_MODEL
-            on_event(Notice(f"Depth of {len(frames)} frames by {model}."))
-            frames = depth_frames(frames, model, offline=not request.memory.online)
+    guide, fps = structure_guide(request, on_event)
     style = {} if request.style is None else {"reference": read_picture(request.style)}
-    return _controlled(request, spec, frames, clip.fps, style)
+    return _controlled(request, spec, guide, fps, style)
 
 
 def _animate(request: AnimateRequest, spec: ModelSpec, on_event: Listener) -> Prepared:
     photo = read_picture(request.image)
-    guide, fps = _guide(request.driving, photo, request.kind, request.extract, on_event)
+    guide, fps = motion_guide(request, photo, on_event)
     extra: dict[str, Any] = {"image": photo}
     if request.face is not None:
         extra["face"] = read_clip(request.face).frames
@@ -263,44 +253,6 @@ def _controlled(
         else:
             given[name] = _fitted(picture, made)
     return _prepared(request, spec, made, request.prompt, given=given)
-
-
-def _guide(
-    path: Path, photo: np.ndarray | None, kind: str, extract: bool, on_event: Listener
-) -> tuple[np.ndarray, float | None]:
-    """Frames [F, H, W, 3] that say how somebody moves, and their rate if it is known."""
-    if extract:
-        from gen.poses.extraction import body_parts, extract_poses, segment_people
-        from gen.poses.mannequin import part_colours
-        from gen.poses.skeletons import draw_skeletons, retarget
-
-        clip = read_clip(path)
-        on_event(Notice(f"Looking for the person in {len(clip)} frames."))
-        poses = extract_poses(clip.frames)
-        if kind == "segmentation":
-            return part_colours(body_parts(poses, segment_people(clip.frames))), clip.fps
-        if photo is not None:
-            poses = retarget(poses, extract_poses(photo[None]))
-        return draw_skeletons(poses), clip.fps
-    if _is_joints(path):
-        from gen.poses.files import read_poses
-        from gen.poses.skeletons import draw_skeletons, fill_gaps
-
-        if kind == "segmentation":
-            raise GenerateError(
-                f'"{path}" has joints, but a segmentation sequence was asked for: give frames of body parts, '
-                f"or use skeletons."
-            )
-        return draw_skeletons(fill_gaps(read_poses(path))), None
-    clip = read_clip(path)
-    return clip.frames, None if path.is_dir() else clip.fps
-
-
-def _is_joints(path: Path) -> bool:
-    if path.is_dir():
-        suffixes = {file.suffix.lower() for file in path.iterdir()}
-        return ".json" in suffixes and not suffixes & PICTURES
-    return path.suffix.lower() in (".json", ".npz")
 
 
 def _fill(request: ExtendRequest | LoopRequest | ConnectRequest, spec: ModelSpec) -> Prepared:

@@ -17,10 +17,10 @@ from gen.clips import read_clip
 from gen.errors import GenerateError
 from gen.events import Event, FrameRendered, VideoWritten, ignore
 from gen.optical_flow import both_flows, pixel_grid, sample
-from gen.requests import check_inputs, check_out
 from gen.sidecar import request_hash, settings_of
 from gen.types import Video
 from gen.video_files import existing_video, write_video
+from gen.video_request import check_inputs, check_out
 
 REVISION = 1
 """Goes up whenever the same request would give other frames."""

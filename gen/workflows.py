@@ -17,10 +17,11 @@ from gen.models.running import Footage, run
 from gen.models.spec import ModelSpec
 from gen.planning import identity, pipeline_takes, revision_here
 from gen.recaption import recaption
-from gen.requests import CameraRequest, ChainRequest, ImageRequest, Request, TextRequest, VideoRequest
+from gen.requests import CameraRequest, ChainRequest, ImageRequest, Request, TextRequest
 from gen.sidecar import settings_of
 from gen.types import Video
 from gen.video_files import existing_video, write_video
+from gen.video_request import VideoRequest
 
 if TYPE_CHECKING:
     from gen.jobs import Prepared

@@ -12,8 +12,8 @@ from gen.keyframes.deforum_settings import SCHEDULE_KEYS, read_settings
 from gen.keyframes.plan import FPS, KeyframePlan, plan_keyframes
 from gen.keyframes.request import KeyframesRequest, settings_of
 from gen.keyframes.schedules import parse_schedule
-from gen.requests import check_inputs
 from gen.types import MAX_FRAMES
+from gen.video_request import check_inputs
 
 MOVED: Mapping[str, str] = {
     "zoom": "0:(1)",

@@ -15,7 +15,7 @@ from gen.keyframes.deforum_settings import (
     settings_from,
 )
 from gen.keyframes.schedules import prompts_by_frame
-from gen.requests import Memory, check_inputs, check_out
+from gen.video_request import Memory, check_inputs, check_out
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from gen.models.find import find_model
 from gen.models.job import Job
 from gen.models.loading import load
 from gen.models.running import call, pictures_of, run
-from gen.requests import Memory
+from gen.video_request import Memory
 
 
 class Redraw(Protocol):

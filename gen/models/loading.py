@@ -22,7 +22,7 @@ from gen.models.memory import (
 )
 from gen.models.quantised import gguf_bytes, gguf_network, quantisation
 from gen.models.spec import Lora, ModelSpec, Part, Task
-from gen.requests import Memory
+from gen.video_request import Memory
 
 
 def load(spec: ModelSpec, task: Task, memory: Memory, on_event: Callable[[Event], None]) -> Any:

@@ -16,7 +16,7 @@ from gen.errors import GenerateError
 from gen.events import Event, FrameRendered, VideoReused
 from gen.generate import generate
 from gen.keyframes.request import KeyframesRequest
-from gen.requests import Memory
+from gen.video_request import Memory
 
 BPM = 120
 FILES = ["film.json", "film.mp4", "film.sheet.png", "film_frames", "picture.png"]

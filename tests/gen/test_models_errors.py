@@ -19,8 +19,8 @@ from gen.models.job import Job
 from gen.models.loading import load
 from gen.models.running import run
 from gen.models.spec import Lora
-from gen.requests import Memory
 from gen.timeline import extend_forward
+from gen.video_request import Memory
 
 CPU = Memory(device="cpu")
 

@@ -30,15 +30,14 @@ from gen.requests import (
     FirstLastRequest,
     ImageRequest,
     LoopRequest,
-    Memory,
     PoseRequest,
     Request,
     RestyleRequest,
-    Sampling,
     StructureRequest,
     TextRequest,
     TravelRequest,
 )
+from gen.video_request import Memory, Sampling
 
 CPU = Memory(device="cpu")
 WORDS = "a red ball"
