@@ -160,6 +160,10 @@ def interpolate_video(request: InterpolateRequest, *, on_event: Callable[[Event]
     Nothing is drawn if the same request has made the same file before. The files appear whole or not at all.
     Raises `GenerateError` for anything the user can put right.
     """
+    identity = request_hash(request, ["interpolation", REVISION])
+    existing = existing_video(request.out, identity, on_event)
+    if existing is not None:
+        return existing
     clip = read_clip(request.video)
     count = len(clip)
     if request.factor is not None:
@@ -170,10 +174,6 @@ def interpolate_video(request: InterpolateRequest, *, on_event: Callable[[Event]
     _check_fps(fps)
     # H.264 wants even sizes; an odd row or column at the edge is not missed.
     frames = clip.frames[:, : clip.size[1] // 2 * 2, : clip.size[0] // 2 * 2]
-    identity = request_hash(request, ["interpolation", REVISION])
-    existing = existing_video(request.out, identity, on_event)
-    if existing is not None:
-        return existing
     started = time.perf_counter()
     height, width = frames.shape[1:3]
     content = {
