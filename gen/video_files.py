@@ -23,7 +23,7 @@ SHEET = "contact_sheet"
 
 
 @dataclass(frozen=True)
-class Sound:
+class SoundTrack:
     """What is to be heard with a video."""
 
     file: Path
@@ -60,7 +60,7 @@ def write_video(
     content: dict[str, Any],
     *,
     files: Mapping[str, tuple[str, np.ndarray | Path]] | None = None,
-    sound: Sound | None = None,
+    sound: SoundTrack | None = None,
 ) -> Video:
     """Write frames [H, W, 3] uint8 and the sidecar under temporary names, then move all into place.
 

@@ -15,7 +15,7 @@ from gen.models.find import find_model
 from gen.models.image_to_image import Redraw
 from gen.sidecar import request_hash, settings_of
 from gen.types import Video
-from gen.video_files import Sound, existing_video, write_video
+from gen.video_files import SoundTrack, existing_video, write_video
 
 REVISION = 1
 """Goes up whenever the same request would give other frames."""
@@ -41,9 +41,9 @@ def generate_audio_reactive(
     the user can put right, such as a schedule that follows beats where there are none.
     """
 
-    def plan() -> tuple[KeyframePlan, dict[str, Any], Sound]:
+    def plan() -> tuple[KeyframePlan, dict[str, Any], SoundTrack]:
         planned, heard = plan_audio_reactive(request)
-        return planned, {"sound": describe_sound(request, heard)}, Sound(request.audio, request.start)
+        return planned, {"sound": describe_sound(request, heard)}, SoundTrack(request.audio, request.start)
 
     return _film(request, request.keyframes, plan, redraw, on_event)
 
@@ -51,7 +51,7 @@ def generate_audio_reactive(
 def _film(
     request: KeyframesRequest | AudioReactiveRequest,
     keyframes: KeyframesRequest,
-    planned: Callable[[], tuple[KeyframePlan, dict[str, Any], Sound | None]],
+    planned: Callable[[], tuple[KeyframePlan, dict[str, Any], SoundTrack | None]],
     redraw: Redraw | None,
     on_event: Callable[[Event], None],
 ) -> Video:
