@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gen.clips import read_clip
+from gen.clips import read_clip, to_uint8
 from gen.errors import GenerateError
 from gen.events import Event, FrameRendered, VideoWritten, ignore
 from gen.optical_flow import both_flows, pixel_grid, sample
@@ -118,7 +118,7 @@ def deflicker(
     ends = len(curve) - 1
     padded = np.concatenate([2 * curve[0] - curve[:0:-1], curve, 2 * curve[-1] - curve[-2::-1]])
     gains = np.exp(gaussian_filter1d(padded, span, axis=0)[ends : ends + len(curve)] - curve)
-    return _to_uint8(frames * gains[:, None, None].astype(np.float32))
+    return to_uint8(frames * gains[:, None, None].astype(np.float32))
 
 
 def smooth(
@@ -150,7 +150,7 @@ def smooth(
                 weight = nearness * flow.trust * alike
                 result[own] += weight[..., None] * moved
                 total[own] += weight
-    return _to_uint8(result / total[..., None])
+    return to_uint8(result / total[..., None])
 
 
 def flicker(frames: np.ndarray) -> float:
@@ -190,7 +190,3 @@ def _blur(change: np.ndarray) -> np.ndarray:
     import cv2
 
     return cv2.blur(change, (7, 7))
-
-
-def _to_uint8(frames: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(frames), 0, 255).astype(np.uint8)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gen.clips import Clip
+from gen.clips import Clip, to_uint8
 from gen.errors import GenerateError
 
 GREY = 128
@@ -158,7 +158,7 @@ def restore(
         fade = np.clip(1 - distance / (FADE + 1), 0, 1).astype(np.float32)
         corrected += fade[:, None, None, None] * _without_detail(residual)
 
-    parts = [np.clip(np.rint(corrected), 0, 255).astype(np.uint8)]
+    parts = [to_uint8(corrected)]
     if timeline.before is not None:
         parts.insert(0, timeline.before.frames)
     if timeline.after is not None and not timeline.is_loop:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from gen.clips import to_uint8
 from gen.errors import GenerateError
 from gen.events import Event, Notice, ignore, told
 from gen.keyframes.depth import Closeness, closeness_from, depth_between
@@ -142,7 +143,7 @@ class _Film:
         if len(self.layers) > 1 and share < 1:
             before = self._carried(self.layers[0], frame)
             mixed = before + np.float32(share) * (picture.astype(np.float32) - before)
-            picture = np.rint(mixed).astype(np.uint8)
+            picture = to_uint8(mixed)
         return self._finished(picture, frame)
 
     def _finished(self, picture: np.ndarray, frame: int) -> np.ndarray:
