@@ -101,7 +101,7 @@ def _about(request: Request, spec: ModelSpec, prepared: Prepared, footage: Foota
         "steps": job.steps or spec.steps,
         "guidance": spec.guidance if job.guidance is None else job.guidance,
         "negative": job.negative,
-        **spec.more_guidance,
+        **(spec.more_guidance if job.guidance is None else {}),
         **spec.arguments,
     }
     content: dict[str, Any] = {

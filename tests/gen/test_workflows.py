@@ -344,6 +344,17 @@ def test_everything_that_decides_the_frames_makes_another_request(tiny, inputs, 
     assert generate(workflow.request(inputs, out, camera="orbit-left", memory=slow)).reused
 
 
+def test_the_guidance_of_a_second_expert_is_recorded_where_it_counted(tiny, inputs, tmp_path):
+    tiny.spec("wan-2.2-a14b")
+    workflow = replace(WORKFLOWS[0], model="wan-2.2-a14b")
+    plain = generate(workflow.request(inputs, tmp_path / "plain.mp4"))
+    asked = workflow.request(inputs, tmp_path / "asked.mp4", sampling=Sampling(steps=2, guidance=5.0))
+    # Both experts follow a guidance that was asked for.
+    used = [video.sidecar["settings"]["sampling"] for video in (plain, generate(asked))]
+    assert [said["guidance"] for said in used] == [4.0, 5.0]
+    assert [said.get("guidance_scale_2") for said in used] == [3.0, None]
+
+
 def test_another_file_under_the_same_name_is_another_request(tiny, tmp_path):
     tiny.spec("wan-2.2-5b")
     own = Inputs(tmp_path)
