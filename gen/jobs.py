@@ -209,7 +209,14 @@ def _on_a_path(request: CameraRequest, spec: ModelSpec, on_event: Listener) -> P
         cameras = read_cameras(request.poses, size.width, size.height).first(size.frames)
     if picture is None:
         picture = _first_frame(request, size, on_event)
-    words = words_for(*(spec, request.task, size), prompt=request.prompt, negative=request.sampling.negative)
+    words = words_for(
+        *(spec, request.task, size),
+        prompt=request.prompt,
+        negative=request.sampling.negative,
+        caption_model=request.recaption,
+        for_reconstruction=request.for_reconstruction,
+        seed=request.seed,
+    )
     given = {"image": _fitted(picture, size), "cameras": cameras}
     words = replace(words, direction=direction)
     return _prepared(request, spec, size, request.prompt, words=words, given=given)

@@ -311,6 +311,10 @@ class CameraRequest(VideoRequest):
     """The .json beside a generated video, to follow its cameras instead of a move."""
     image_model: str = "sdxl"
     """What draws the first frame."""
+    recaption: str | None = None
+    """Make a long caption of the prompt: `rules`, or a language model's folder or name."""
+    for_reconstruction: bool = False
+    """Say that the scene is static, which becomes a better splat."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

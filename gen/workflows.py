@@ -15,8 +15,7 @@ from gen.models.find import find_model, is_here
 from gen.models.loading import check_available
 from gen.models.running import Footage, run
 from gen.models.spec import ModelSpec
-from gen.planning import identity, pipeline_takes, revision_here
-from gen.recaption import recaption
+from gen.planning import identity, revision_here
 from gen.requests import CameraRequest, ChainRequest, ImageRequest, Request, TextRequest
 from gen.sidecar import settings_of
 from gen.types import Video
@@ -83,14 +82,14 @@ def best_for_reconstruction(request: TextRequest | ImageRequest) -> Request:
     if "camera" not in find_model(model).tasks:
         return replace(request, model=model, camera=move)
     shared: dict[str, Any] = {item.name: getattr(request, item.name) for item in fields(VideoRequest)}
-    shared["model"] = model
-    prompt = request.prompt
-    if prompt and model in here:
-        caption = recaption(prompt, request.recaption, for_reconstruction=True, seed=request.seed)
-        prompt, sampling = caption.text, request.sampling
-        if sampling.negative is None and pipeline_takes(find_model(model), "camera", "negative_prompt"):
-            shared["sampling"] = replace(sampling, negative=caption.negative)
-    return CameraRequest(**shared, prompt=prompt, image=request.image, camera=move)
+    return CameraRequest(
+        **{**shared, "model": model},
+        prompt=request.prompt,
+        image=request.image,
+        camera=move,
+        recaption=request.recaption,
+        for_reconstruction=True,
+    )
 
 
 def _about(request: Request, spec: ModelSpec, prepared: Prepared, footage: Footage) -> dict[str, Any]:

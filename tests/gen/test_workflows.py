@@ -320,6 +320,27 @@ def test_a_video_for_reconstruction_goes_to_the_model_with_cameras(tiny, inputs,
     assert "moving objects" in video.sidecar["negative_prompt"]
 
 
+def test_a_caption_is_made_once_for_a_video_and_its_maker_named(tiny, inputs, tmp_path, monkeypatch):
+    tiny.spec("sana-wm")
+    answers = iter([("a ball of red wool", "apache-2.0"), ("another ball", "apache-2.0")])
+    monkeypatch.setattr("gen.recaption._ask", lambda *question: next(answers))
+    shared = {"width": 64, "height": 64, "frames": 9, "sampling": Sampling(steps=1), "memory": CPU}
+    request = ImageRequest(
+        image=inputs.picture(0),
+        prompt=WORDS,
+        recaption="some-model",
+        for_reconstruction=True,
+        out=tmp_path / "clip.mp4",
+        **shared,
+    )
+    video = generate(request)
+    assert video.sidecar["prompt"] == WORDS
+    assert video.sidecar["caption"].startswith("a ball of red wool, static scene")
+    assert video.sidecar["caption_by"] == {"model": "some-model", "licence": "apache-2.0"}
+    assert generate(request).reused
+    assert next(answers)[0] == "another ball"  # nobody asked for it
+
+
 def test_everything_that_decides_the_frames_makes_another_request(tiny, inputs, tmp_path):
     tiny.spec("wan-2.1-1.3b")
     workflow, out = WORKFLOWS[0], tmp_path / "clip.mp4"
