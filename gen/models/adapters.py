@@ -35,6 +35,7 @@ def plain(job: Job) -> dict[str, Any]:
         "strength": job.strength,
         "control_video": _pictures(job.control),
         "conditioning_scale": job.control_scale,
+        "face_video": _pictures(job.face),
         "motion_bucket_id": job.motion,
         "noise_aug_strength": job.noise,
         "c2w": None if job.cameras is None else job.cameras.world_from_camera,

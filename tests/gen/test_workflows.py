@@ -425,6 +425,17 @@ def test_a_size_that_cannot_be_made_is_moved_and_said(tiny, inputs, tmp_path):
             lambda of: ImageRequest(image=of.picture(0), model="svd-xt", camera="orbit-left"),
             "follows neither",
         ),
+        (lambda of: ImageRequest(image=of.picture(0), model="svd-xt", recaption="rules"), "takes no words"),
+        (
+            lambda of: ImageRequest(image=of.picture(0), model="wan-2.2-5b", recaption="rules"),
+            "no prompt to make it of",
+        ),
+        (
+            lambda of: AnimateRequest(
+                image=of.picture(0), driving=of.joints(), face=of.video(0), model="vace-1.3b"
+            ),
+            "takes no face video",
+        ),
         (lambda of: TextRequest(prompt=WORDS, model="wan-2.1-1.3b", arc_degrees=30), "follows no angles"),
         (lambda of: TextRequest(prompt=WORDS, model="wan-2.1-1.3bb"), "did you mean"),
         (lambda of: RestyleRequest(video=of.video(0, 3), prompt=WORDS, model="wan-2.1-1.3b"), "3 frames"),
