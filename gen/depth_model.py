@@ -53,7 +53,8 @@ def load_depth_model(name: str | Path, *, offline: bool = True, device: str | No
         )
     except ImportError as error:
         raise GenerateError(
-            "A depth model needs transformers, which is not installed: run pip install 'splatreel[gen]'."
+            "A depth model needs transformers, which is not installed: run pip install '.[gen]' in "
+            "a checkout."
         ) from error
     try:
         processor = AutoImageProcessor.from_pretrained(str(name), local_files_only=offline)

@@ -147,7 +147,8 @@ def libraries() -> tuple[Any, Any]:
         import transformers  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise GenerateError(
-            f"A video model needs {error.name}, which is not installed: run `pip install 'splatreel[gen]'`."
+            f"A video model needs {error.name}, which is not installed: run `pip install '.[gen]'` in "
+            f"a checkout."
         ) from error
     # What they would print and draw bars for, events tell.
     for library in (diffusers, transformers):
