@@ -24,7 +24,9 @@ from gen.keyframes.plan import KeyframePlan, plan_keyframes
 from gen.keyframes.request import KeyframesRequest
 from gen.keyframes.scene import warp_scene
 from gen.keyframes.warps import focal_length, plane_motion, warp_sheet, zoomed
+from gen.models.find import find_model
 from gen.models.image_to_image import Redraw, image_to_image
+from gen.planning import revision_here
 
 GREY = 128
 """What a model draws over when there is no first picture."""
@@ -57,13 +59,19 @@ def generate_keyframes(
     `GenerateError` for anything the user can put right.
     """
     plan = plan or plan_keyframes(request)
-    store = FrameStore(frames_folder(request.out), plan.fingerprint())
+    commit = None if redraw is not None or plan.model is None else model_commit(plan.model)
+    store = FrameStore(frames_folder(request.out), plan.fingerprint(commit))
     for note in plan.notes:
         on_event(Notice(note))
     if already := store.finished():
         on_event(Notice(f"{already} of {plan.frames} frames are there from an earlier run."))
     film = _Film(plan, store, redraw or _image_model(request, on_event))
     yield from told((film.frame(frame) for frame in range(plan.frames)), plan.frames, on_event)
+
+
+def model_commit(name: str) -> str | None:
+    """The commit of an image model, where it is known: a newer one makes another film."""
+    return revision_here(find_model(name, "redraw"))
 
 
 def frames_folder(out: Path) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 
 from gen.audio.reactive import AudioReactiveRequest, describe_sound, plan_audio_reactive
 from gen.events import Event, VideoWritten
-from gen.keyframes.drawing import generate_keyframes
+from gen.keyframes.drawing import generate_keyframes, model_commit
 from gen.keyframes.plan import KeyframePlan, plan_keyframes
 from gen.keyframes.request import KeyframesRequest
 from gen.models.find import find_model
@@ -55,7 +55,8 @@ def _film(
     redraw: Redraw | None,
     on_event: Callable[[Event], None],
 ) -> Video:
-    identity = request_hash(request, ["keyframes", REVISION])
+    commit = None if keyframes.model is None else model_commit(keyframes.model)
+    identity = request_hash(request, ["keyframes", REVISION, commit])
     existing = existing_video(request.out, identity, on_event)
     if existing is not None:
         return existing
@@ -95,6 +96,7 @@ def _model(request: KeyframesRequest) -> dict[str, Any] | None:
     return {
         "name": spec.name,
         "repo": spec.repo,
+        "revision": model_commit(request.model),
         "pipeline": spec.pipelines["redraw"],
         "licence": spec.licence,
     }

@@ -85,10 +85,11 @@ class KeyframePlan:
             "notes": list(self.notes),
         }
 
-    def fingerprint(self) -> str:
-        """A sha256 over everything that decides the frames."""
+    def fingerprint(self, commit: str | None = None) -> str:
+        """A sha256 over everything that decides the frames; `commit` is that of the image model, if known."""
         described = {name: value for name, value in self.describe().items() if name != "notes"}
-        digest = hashlib.sha256(json.dumps([REVISION, described, self.prompts, self.negatives]).encode())
+        words = [self.prompts, self.negatives]
+        digest = hashlib.sha256(json.dumps([REVISION, commit, described, *words]).encode())
         digest.update(json.dumps([self.seeds, self.width, self.height, self.frames]).encode())
         for name in sorted(self.values):
             digest.update(self.values[name].tobytes())
