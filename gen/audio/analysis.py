@@ -86,8 +86,10 @@ class Analysis:
             first = np.minimum(np.floor(edges[:-1]).astype(int), len(curve) - 1)
             # An attack is shorter than a frame, so its peak counts; of the others the mean.
             gather = np.maximum if name == "onset" else np.add
-            count = np.diff(np.append(first, min(len(curve), max(first[-1] + 1, int(edges[-1])))))
-            total = gather.reduceat(curve, first)
+            # Only up to the film's end: reduceat takes all that is left for the last frame.
+            end = min(len(curve), max(first[-1] + 1, int(edges[-1])))
+            count = np.diff(np.append(first, end))
+            total = gather.reduceat(curve[:end], first)
             channels[name] = total if name == "onset" else total / np.maximum(count, 1)
         after_end = np.arange(frames) / fps > self.seconds
         channels = {name: np.where(after_end, 0.0, values) for name, values in channels.items()}

@@ -17,7 +17,7 @@ from gen.sidecar import request_hash, settings_of
 from gen.types import Video
 from gen.video_files import SoundTrack, existing_video, write_video
 
-REVISION = 1
+REVISION = 2
 """Goes up whenever the same request would give other frames."""
 
 

@@ -101,6 +101,27 @@ def test_channels_follow_the_sound():
     assert all(values[100:].max() == 0 for values in channels.values())  # the sound is over
 
 
+@pytest.mark.parametrize("fps", [24, 30, 1])
+def test_a_film_shorter_than_the_sound_hears_its_own_part_of_it(fps):
+    t = np.arange(6 * RATE) / RATE
+    samples = (np.where(t < 4, 0.1, 1) * np.sin(2 * np.pi * 80 * t)).astype(np.float32)
+    heard = analyse(Sound(samples))
+    whole, part = heard.channels(round(6 * fps), fps), heard.channels(round(2 * fps), fps)
+    for name, values in part.items():
+        assert values.max() <= 1
+        np.testing.assert_allclose(values, whole[name][: len(values)], atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.15, 0.4])
+def test_a_very_short_sound_can_be_followed(seconds):
+    heard = analyse(Sound(noise(seconds)))
+    channels = heard.channels(12, 24)
+    assert len(heard.beats) == 0
+    assert all(
+        np.isfinite(values).all() and 0 <= values.min() <= values.max() <= 1 for values in channels.values()
+    )
+
+
 @pytest.mark.parametrize("fps", [24, 30, 12.5])
 def test_a_zoom_that_follows_the_beat_peaks_on_it(fps):
     samples, times = clicks(120)
