@@ -138,6 +138,7 @@ def files(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("sound")
     write_wav(folder / "clicks.wav", clicks(120, 4)[0])
     write_wav(folder / "noise.wav", noise(4))
+    write_wav(folder / "click.wav", noise(0.05))
     write_wav(folder / "silence.wav", np.zeros(RATE * 2, np.float32))
     (folder / "text.mp3").write_text("no sound at all")
     pictures = np.random.default_rng(0).integers(0, 255, (8, 64, 64, 3), np.uint8)
@@ -208,7 +209,8 @@ def test_the_sound_lies_under_the_pictures(files, tmp_path):
         ("mute.mp4", {}, "has no sound in it"),
         ("text.mp3", {}, "cannot be read as sound"),
         ("none.wav", {}, "cannot be read as sound.*No such file"),
-        ("clicks.wav", {"start": 9.0}, "has 4.0 s of sound.*from 9 s on"),
+        ("clicks.wav", {"start": 9.0}, "has 4 s of sound.*from 9 s on.*start earlier"),
+        ("click.wav", {}, "has 0.05 s of sound.*at least 0.1 s were expected: give a longer one"),
         ("clicks.wav", {"start": -1.0}, "begin at -1 s"),
     ],
 )
