@@ -19,7 +19,7 @@ from gen.keyframes.schedules import Clock, evaluate_schedule, prompts_over_time
 from gen.keyframes.warps import camera_motions, sheet_motions
 from gen.types import MAX_FRAMES, MAX_SIDE
 
-REVISION = 1
+REVISION = 2
 """Goes up whenever the same request would give other frames."""
 FRAMES, FPS, SIDE = 120, 24.0, 512
 """For requests and settings that do not say."""
