@@ -108,21 +108,26 @@ def plan_keyframes(
     """
     settings = settings_of(request)
     notes: list[str] = []
+    check_length(settings.frames, settings.fps)  # before a video is read for nothing
+    if request.depth_model is not None and settings.mode != "3D":
+        raise GenerateError(
+            f"A depth model was given, but the mode is {settings.mode}, which has no depth, so it would be "
+            f"ignored: leave it out, or choose 3D."
+        )
     clip, picture = _pictures(settings, request.model)
     width, height = _size(settings, request.model, clip, picture)
     clip = None if clip is None else clip.resized(width, height)
     picture = None if picture is None else fit_picture(picture, width, height)
-    frames = settings.frames or (len(clip) if clip is not None else FRAMES)
-    fps = settings.fps or (clip.fps if clip is not None else FPS)
+    own = (FRAMES, FPS) if clip is None else (len(clip), clip.fps)
+    frames = own[0] if settings.frames is None else settings.frames
+    fps = own[1] if settings.fps is None else settings.fps
     seed = settings.seed or 0
     if seed < 0:
         seed = 0
         notes.append("The seed was to be drawn by lot; seed 0 is used, so that the film can be made again.")
-    if not (2 <= frames <= MAX_FRAMES and 1 <= fps <= 240):
-        raise GenerateError(
-            f"The film would have {frames} frames at {fps:g} per second, but 2 to {MAX_FRAMES} frames at "
-            f"1 to 240 per second were expected: change frames or fps."
-        )
+    check_length(frames, fps)
+    if clip is not None and frames > len(clip):
+        notes.append(f"The video has {len(clip)} frames; it starts again after them.")
     clock = Clock(frames, fps, seed, channels or {})
     values = {name: evaluate_schedule(text, clock, name) for name, text in settings.schedules.items()}
     _check_values(values)
@@ -177,6 +182,16 @@ def _pictures(settings: KeyframeSettings, model: str | None) -> tuple[Clip | Non
     return None, None
 
 
+def check_length(frames: int | None, fps: float | None) -> None:
+    """Raises `GenerateError` for too few or too many frames, or a frame rate that nothing plays."""
+    frames, fps = FRAMES if frames is None else frames, FPS if fps is None else fps
+    if not (2 <= frames <= MAX_FRAMES and 1 <= fps <= 240):
+        raise GenerateError(
+            f"The film would have {frames} frames at {fps:g} per second, but 2 to {MAX_FRAMES} frames at "
+            f"1 to 240 per second were expected: change frames or fps."
+        )
+
+
 def _size(
     settings: KeyframeSettings, model: str | None, clip: Clip | None, picture: np.ndarray | None
 ) -> tuple[int, int]:
@@ -187,7 +202,7 @@ def _size(
     own = (SIDE, SIDE) if shape is None else (shape[1] * scale, shape[0] * scale)
     sizes = []
     for name, asked, natural in (("width", settings.width, own[0]), ("height", settings.height, own[1])):
-        side = asked or max(64, round(natural / MODEL_MULTIPLE) * MODEL_MULTIPLE)
+        side = max(64, round(natural / MODEL_MULTIPLE) * MODEL_MULTIPLE) if asked is None else asked
         if not 64 <= side <= MAX_SIDE or side % multiple:
             nearest = min(MAX_SIDE, max(64, round(side / multiple) * multiple))
             raise GenerateError(

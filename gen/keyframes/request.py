@@ -67,6 +67,11 @@ class KeyframesRequest:
         check_inputs(
             self.out, *(path for path in (self.settings, self.image, self.video) if path is not None)
         )
+        if self.image is not None and self.video is not None:
+            raise GenerateError(
+                "There are a picture and a video to start from, but a film starts from one of them: leave "
+                "one out."
+            )
         unknown = sorted(set(self.overrides) - known_settings())
         if unknown:
             raise GenerateError(

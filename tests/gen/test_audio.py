@@ -212,6 +212,8 @@ def test_the_sound_lies_under_the_pictures(files, tmp_path):
         ("clicks.wav", {"start": 9.0}, "has 4 s of sound.*from 9 s on.*start earlier"),
         ("click.wav", {}, "has 0.05 s of sound.*at least 0.1 s were expected: give a longer one"),
         ("clicks.wav", {"start": -1.0}, "begin at -1 s"),
+        ("clicks.wav", {"fps": 0}, "at 0 per second"),
+        ("clicks.wav", {"frames": 0}, "would have 0 frames"),
     ],
 )
 def test_bad_sound_is_a_sentence(files, tmp_path, sound, fields, message):
@@ -223,3 +225,10 @@ def test_noise_can_be_followed_by_its_loudness(files, tmp_path):
     quiet = {"pulse": "0:(1+0.1*loudness)", "translation_z": "0:(1)"}
     plan, _ = plan_audio_reactive(request(files, tmp_path, "noise.wav", overrides=quiet))
     assert plan.values["pulse"].std() > 0
+
+
+@pytest.mark.parametrize(("fields", "notes"), [({}, True), ({"frames": 8}, False)])
+def test_a_sound_that_is_longer_than_any_film_is_said_to_be(files, tmp_path, monkeypatch, fields, notes):
+    monkeypatch.setattr("gen.audio.reactive.MAX_FRAMES", 24)
+    plan, _ = plan_audio_reactive(request(files, tmp_path, **fields))
+    assert any("ends after 1.0 s of the sound" in note for note in plan.notes) == notes

@@ -272,6 +272,15 @@ def test_a_video_is_moved_by_all_motions_so_far(ask, image, tmp_path):
         assert np.array_equal(frame, np.roll(picture(image), 5 * number, 1))
 
 
+def test_a_film_longer_than_its_video_says_that_it_starts_again(ask, image, tmp_path):
+    folder = tmp_path / "clip"
+    folder.mkdir()
+    for number in range(3):
+        Image.open(image).save(folder / f"{number}.png")
+    notes = [plan_keyframes(ask(image=None, video=folder, frames=count)).notes for count in (3, 4)]
+    assert ["starts again" in " ".join(said) for said in notes] == [False, True]
+
+
 def test_progress_is_reported(ask):
     events = []
     list(generate_keyframes(ask(), redraw=Painter(), on_event=events.append))
@@ -307,6 +316,12 @@ def test_random_seeds_can_be_had_again(ask):
         ({"mode": "Video Input"}, "redraws a video, but none was given"),
         ({"width": 90}, "width is 90 px, but a multiple of 8.*try 88"),
         ({"frames": 1}, "1 frames at 24 per second"),
+        ({"frames": 0}, "0 frames at 24 per second"),
+        ({"frames": -3, "image": None, "video": Path(__file__).parent, "mode": "2D"}, "-3 frames"),
+        ({"fps": 0}, "8 frames at 0 per second"),
+        ({"width": 0}, "width is 0 px"),
+        ({"depth_model": "some"}, "depth model was given, but the mode is 2D.*choose 3D"),
+        ({"settings": {"zoom": ["0:(1)"]}}, r'setting "zoom" is \["0:\(1\)"\].*0:\(1.0\), 30:'),
         ({"prompt": ""}, "no prompts"),
         ({"settings": {"zoom": "0:(0)"}}, "zoom schedule gives 0 at frame 0"),
         ({"settings": {"zoom": "0:(beat)"}}, 'zoom schedule has "beat"'),
@@ -321,6 +336,8 @@ def test_wrong_requests_are_a_sentence(ask, fields, message):
 def test_names_are_checked_at_once(ask):
     with pytest.raises(GenerateError, match=r'"zooom" is not a setting.*zoom'):
         ask(settings={"zooom": "0:(1)"})
+    with pytest.raises(GenerateError, match="a picture and a video to start from, but"):
+        ask(video=Path("clip.mp4"))
     with pytest.raises(GenerateError, match=r"must end in \.mp4"):
         KeyframesRequest(out=Path("film.avi"))
 
