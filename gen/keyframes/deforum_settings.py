@@ -83,7 +83,7 @@ class KeyframeSettings:
     seed: int | None = None
     seed_behavior: SeedBehavior = "iter"
     seed_every: int = 1
-    """Frames that share a seed if it is iterated."""
+    """Pictures drawn one after another that share a seed if it is iterated."""
     cadence: int = 1
     """A model redraws one of so many frames."""
     coherence: Coherence | None = "LAB"

@@ -247,20 +247,21 @@ def _redraws(
 
 def _seeds(settings: KeyframeSettings, schedule: np.ndarray, seed: int) -> tuple[int, ...]:
     """The seed of each frame; those below 0 in a schedule, and random ones, come from the film's seed."""
-    frame = np.arange(len(schedule))
+    # Of pictures that are drawn, as in Deforum: every second frame alone would always have the same of two.
+    number = np.arange(len(schedule)) // (settings.cadence if settings.video is None else 1)
     if settings.seed_behavior == "schedule":
         seeds = np.rint(schedule).astype(np.int64)
     elif settings.seed_behavior == "random":
-        seeds = np.full(len(frame), -1)
+        seeds = np.full(len(number), -1)
     else:
         steps = {
-            "iter": frame // settings.seed_every,
-            "fixed": 0 * frame,
-            "alternate": frame % 2,
-            "ladder": frame // 2 + 2 * (frame % 2),  # two up, one down
+            "iter": number // settings.seed_every,
+            "fixed": 0 * number,
+            "alternate": number % 2,
+            "ladder": number // 2 + 2 * (number % 2),  # two up, one down
         }
         seeds = seed + steps[settings.seed_behavior]
-    lots = np.random.default_rng(seed).integers(MAX_SEED, size=len(frame))
+    lots = np.random.default_rng(seed).integers(MAX_SEED, size=len(number))
     return tuple(int(value) for value in np.where(seeds < 0, lots, seeds % MAX_SEED))
 
 

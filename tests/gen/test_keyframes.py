@@ -302,6 +302,15 @@ def test_seeds(ask, behavior, seeds):
     assert list(plan_keyframes(ask(settings=settings)).seeds[:4]) == seeds
 
 
+@pytest.mark.parametrize(
+    ("behavior", "seeds"), [("iter", [8, 9, 10]), ("alternate", [8, 7, 8]), ("ladder", [9, 8, 10])]
+)
+def test_seeds_count_the_pictures_that_are_drawn(ask, behavior, seeds):
+    painter = Painter()
+    film(ask(settings={"seed_behavior": behavior, "diffusion_cadence": 2}), painter)
+    assert [call["seed"] for call in painter.calls] == seeds  # of frames 2, 4 and 6; the first is given
+
+
 def test_random_seeds_can_be_had_again(ask):
     plans = [plan_keyframes(ask(settings={"seed_behavior": "random"}, seed=seed)).seeds for seed in (1, 1, 2)]
     assert plans[0] == plans[1] != plans[2]
