@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gen.audio.analysis import CHANNELS, Analysis, analyse, read_sound
+from gen.clips import read_clip
 from gen.errors import GenerateError
 from gen.keyframes.deforum_settings import SCHEDULE_KEYS, read_settings
 from gen.keyframes.plan import FPS, KeyframePlan, check_length, plan_keyframes
@@ -76,8 +77,10 @@ def plan_audio_reactive(request: AudioReactiveRequest) -> tuple[KeyframePlan, An
     analysis = analyse(sound)
     keyframes = _with_defaults(request.keyframes)
     settings = settings_of(keyframes)
-    check_length(settings.frames, settings.fps)
-    fps = FPS if settings.fps is None else settings.fps
+    check_length(settings.frames, settings.fps)  # what follows divides by them
+    fps = settings.fps
+    if fps is None:
+        fps = FPS if settings.video is None else read_clip(settings.video, most=1).fps / settings.every_nth
     frames = settings.frames
     if frames is None:
         frames = max(2, min(MAX_FRAMES, round(sound.seconds * fps)))

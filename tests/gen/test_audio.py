@@ -143,13 +143,15 @@ def files(tmp_path_factory) -> Path:
     (folder / "text.mp3").write_text("no sound at all")
     pictures = np.random.default_rng(0).integers(0, 255, (8, 64, 64, 3), np.uint8)
     write_mp4(folder / "mute.mp4", pictures, width=64, height=64, fps=24)
+    write_mp4(folder / "slow.mp4", pictures, width=64, height=64, fps=12)
     Image.fromarray(pictures[0]).resize((96, 64)).save(folder / "picture.png")
     return folder
 
 
 def request(files: Path, out: Path, sound: str = "clicks.wav", **fields) -> AudioReactiveRequest:
     own = {name: fields.pop(name) for name in ("start",) if name in fields}
-    keyframes = KeyframesRequest(out=out / "film.mp4", image=files / "picture.png", **fields)
+    fields = {"image": files / "picture.png"} | fields
+    keyframes = KeyframesRequest(out=out / "film.mp4", **fields)
     return AudioReactiveRequest(audio=files / sound, keyframes=keyframes, **own)
 
 
@@ -225,6 +227,20 @@ def test_noise_can_be_followed_by_its_loudness(files, tmp_path):
     quiet = {"pulse": "0:(1+0.1*loudness)", "translation_z": "0:(1)"}
     plan, _ = plan_audio_reactive(request(files, tmp_path, "noise.wav", overrides=quiet))
     assert plan.values["pulse"].std() > 0
+
+
+def test_a_video_that_moves_to_a_sound_keeps_its_speed(files, tmp_path):
+    still = {"pulse": "1", "translation_z": "0"}
+    asked = request(files, tmp_path, video=files / "slow.mp4", image=None, overrides=still)
+    plan, _ = plan_audio_reactive(asked)
+    assert (plan.fps, plan.frames) == (12, 48)  # of 4 s
+    nth = {
+        "extract_nth_frame": 2,
+        "animation_mode": "Video Input",
+        "video_init_path": str(files / "slow.mp4"),
+    }
+    plan, _ = plan_audio_reactive(request(files, tmp_path, image=None, overrides={**still, **nth}))
+    assert (plan.fps, plan.frames) == (6, 24)
 
 
 @pytest.mark.parametrize(("fields", "notes"), [({}, True), ({"frames": 8}, False)])
