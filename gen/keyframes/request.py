@@ -14,7 +14,6 @@ from gen.keyframes.deforum_settings import (
     read_settings,
     settings_from,
 )
-from gen.keyframes.schedules import prompts_by_frame
 from gen.video_request import Memory, check_inputs, check_out
 
 
@@ -83,9 +82,8 @@ class KeyframesRequest:
 def settings_of(request: KeyframesRequest) -> KeyframeSettings:
     """The settings file, the overrides and the request's own fields in one, in this order of weight."""
     content = {} if request.settings is None else read_settings(request.settings)
-    settings = settings_from({**content, **request.overrides})
-    if request.prompt:
-        settings = replace(settings, prompts=prompts_by_frame(request.prompt))
+    prompts = {"animation_prompts": request.prompt} if request.prompt else {}
+    settings = settings_from({**content, **request.overrides, **prompts})
     names = ("mode", "frames", "width", "height", "fps", "seed", "image", "video")
     given = {name: getattr(request, name) for name in names if getattr(request, name) is not None}
     return replace(settings, **given)

@@ -105,6 +105,12 @@ def test_the_model_is_asked_what_the_schedules_say(ask):
     assert [call["seed"] for call in calls] == [7, 8, 8, 9, 9, 10, 10]
 
 
+def test_words_for_all_prompts_are_added_to_one_that_was_asked_for(ask):
+    words = {"animation_prompts_positive": "oil paint", "animation_prompts_negative": "text"}
+    plan = plan_keyframes(ask(prompt="a wave --neg a dog", settings=words))
+    assert (plan.prompts[0], plan.negatives[0]) == ("a wave, oil paint", "a dog, text")
+
+
 def test_a_frame_is_warped_matched_contrasted_and_made_noisy_in_this_order(ask, image):
     painter = Painter()
     settings = {"zoom": "0:(1.1)", "contrast": "0:(1.2)", "noise": "0:(0.1)", "color_coherence": "RGB"}
