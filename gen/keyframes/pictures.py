@@ -73,9 +73,10 @@ def add_noise(
     if amount == 0:
         return picture
     generator = np.random.default_rng(seed)
-    noise = generator.standard_normal(picture.shape, np.float32)
     if kind == "perlin":
         noise = perlin_noise(picture.shape[0], picture.shape[1], generator)[..., None]
+    else:
+        noise = generator.standard_normal(picture.shape, np.float32)
     return to_uint8(picture + noise * np.float32(amount * NOISE_SCALE))
 
 
