@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
+from gen.errors import GenerateError
 from gen.events import Event, Notice, VideoWritten, told
 from gen.models.camera import DEFAULT_MOVE
 from gen.models.catalogue import RECONSTRUCTION_ORDER
@@ -73,6 +74,7 @@ def best_for_reconstruction(request: TextRequest | ImageRequest) -> Request:
     """What becomes the best splat: exact cameras, else an orbit LoRA, else camera words.
 
     A picture goes to the first of `RECONSTRUCTION_ORDER` on this machine; what the request names stays.
+    Raises `GenerateError` for what that model would ignore.
     """
     move = request.camera or DEFAULT_MOVE
     if isinstance(request, TextRequest):
@@ -81,6 +83,12 @@ def best_for_reconstruction(request: TextRequest | ImageRequest) -> Request:
     model = request.model or (here or RECONSTRUCTION_ORDER)[0]
     if "camera" not in find_model(model).tasks:
         return replace(request, model=model, camera=move)
+    for name in ("motion", "noise"):
+        if getattr(request, name) is not None:
+            raise GenerateError(
+                f"{name} is {getattr(request, name)}, but {model}, the best here for a reconstruction, "
+                f"takes no {name}: leave it out, or choose another model."
+            )
     shared: dict[str, Any] = {item.name: getattr(request, item.name) for item in fields(VideoRequest)}
     return CameraRequest(
         **{**shared, "model": model},

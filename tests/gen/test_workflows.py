@@ -431,6 +431,10 @@ def test_a_size_that_cannot_be_made_is_moved_and_said(tiny, inputs, tmp_path):
             "no prompt to make it of",
         ),
         (
+            lambda of: ImageRequest(image=of.picture(0), for_reconstruction=True, model="sana-wm", motion=60),
+            "sana-wm.*takes no motion",
+        ),
+        (
             lambda of: AnimateRequest(
                 image=of.picture(0), driving=of.joints(), face=of.video(0), model="vace-1.3b"
             ),
