@@ -30,15 +30,14 @@ from gen.requests import (
     FirstLastRequest,
     ImageRequest,
     LoopRequest,
-    Memory,
     PoseRequest,
     RestyleRequest,
-    Sampling,
     StructureRequest,
     TextRequest,
     TravelRequest,
 )
 from gen.types import CAMERA_MOVES, GenerateRequest, Video
+from gen.video_request import Memory, Sampling
 
 __all__ = [
     "CAMERA_MOVES",

@@ -114,3 +114,8 @@ def fit_picture(picture: np.ndarray, width: int, height: int) -> np.ndarray:  # 
     """Scale a picture [h, w, 3] to cover the size and crop around the middle."""
     fitted = ImageOps.fit(Image.fromarray(picture), (width, height), Image.Resampling.LANCZOS)
     return np.asarray(fitted)
+
+
+def to_uint8(values: np.ndarray) -> np.ndarray:
+    """Numbers on the scale 0 to 255, rounded and cut to it: pixels, in the same shape."""
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)

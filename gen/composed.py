@@ -14,15 +14,14 @@ from gen.composer.scene_request import SceneRequest
 from gen.errors import GenerateError
 from gen.events import (
     Event,
-    FrameRendered,
     Notice,
     PromptRead,
     RendererReady,
     RendererStarting,
-    VideoReused,
     VideoWritten,
+    told,
 )
-from gen.sidecar import FORMAT, VERSION, request_hash
+from gen.sidecar import request_hash
 from gen.types import MOVES_IN_PLACE, GenerateRequest, Video
 from gen.video_files import existing_video, write_video
 
@@ -48,12 +47,11 @@ def compose_video(request: GenerateRequest, on_event: Callable[[Event], None]) -
         )
     )
     identity = request_hash(request, f"{GENERATOR} {COMPOSER_REVISION}")
-    existing = existing_video(request.out, identity)
+    existing = existing_video(request.out, identity, on_event)
     if existing is not None:
-        on_event(VideoReused(request.out))
         return existing
 
-    from gen.composer.compose import compile_kernels, compose
+    from gen.composer.compose import compile_kernels, compose, render_frames
 
     on_event(RendererStarting())
     started = time.perf_counter()
@@ -68,7 +66,8 @@ def compose_video(request: GenerateRequest, on_event: Callable[[Event], None]) -
     started = time.perf_counter()
     content = _sidecar_content(request, wanted, composition, identity) | {"notes": [*wanted.notes, *notes]}
     with _truth_of(request, composition) as files:
-        video = write_video(request.out, _reported(composition, on_event), content, files=files)
+        frames = told(render_frames(composition), request.frames, on_event)
+        video = write_video(request.out, frames, content, files=files)
     on_event(VideoWritten(request.out, time.perf_counter() - started))
     return video
 
@@ -95,17 +94,6 @@ def _truth_of(
         ) from error
 
 
-def _reported(composition: Composition, on_event: Callable[[Event], None]) -> Iterator[np.ndarray]:
-    """The frames of a composition, each announced once it is in the video."""
-    from gen.composer.compose import render_frames
-
-    frames = len(composition.path.world_from_camera)
-    started = time.perf_counter()
-    for frame, rgb in enumerate(render_frames(composition)):
-        yield rgb
-        on_event(FrameRendered(frame, frames, time.perf_counter() - started))
-
-
 def _notes(composition: Composition) -> list[str]:
     """What had to be changed to place the objects, and what the camera's move cannot be used for."""
     notes = [item.note for item in composition.objects if item.note]
@@ -123,8 +111,6 @@ def _sidecar_content(
 ) -> dict[str, Any]:
     path = composition.path
     return {
-        "format": FORMAT,
-        "version": VERSION,
         "generator": GENERATOR,
         "about": "Composed from a list of known words by a ray tracer; no video model was involved.",
         "prompt": request.prompt,

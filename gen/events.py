@@ -1,7 +1,15 @@
 """What a run reports while it works. A progress bar, a log and the tests are listeners."""
 
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -106,3 +114,17 @@ Event = (
     | FrameRendered
     | VideoWritten
 )
+
+
+def ignore(event: Event) -> None:
+    """The listener of a caller who gave none."""
+
+
+def told(
+    frames: Iterable[np.ndarray], total: int, on_event: Callable[[Event], None]
+) -> Iterator[np.ndarray]:  # [H, W, 3] each
+    """The frames, `total` of them, each announced once it is in the video: when the next is asked for."""
+    started = time.perf_counter()
+    for number, frame in enumerate(frames):
+        yield frame
+        on_event(FrameRendered(number, total, time.perf_counter() - started))

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from gen.clips import to_uint8
 from gen.optical_flow import Flow, agreement, both_flows, pixel_grid, sample
 
 FAINT = 1e-4
@@ -47,7 +48,7 @@ def flow_between(
         ]
         w, v = (_soft(weight)[..., None] for weight in weights)
         mixed = (w * sample(first, there[0]) + v * sample(second, there[1])) / (w + v)
-        return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+        return to_uint8(mixed)
 
     return at
 

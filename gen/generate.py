@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from gen.errors import GenerateError
-from gen.events import Event
+from gen.events import Event, ignore
 from gen.requests import Request, TextRequest
 from gen.types import GenerateRequest, Video
 
@@ -22,11 +22,7 @@ if TYPE_CHECKING:
 COMPOSER = "composer"
 
 
-def _silent(event: Event) -> None:
-    """The listener of a caller who gave none."""
-
-
-def generate(request: AnyRequest, *, on_event: Callable[[Event], None] = _silent) -> Video:
+def generate(request: AnyRequest, *, on_event: Callable[[Event], None] = ignore) -> Video:
     """Make the video that a request asks for, whichever workflow it is of.
 
     Nothing is drawn if the same request has made the same file before. The files appear complete or not at

@@ -12,13 +12,13 @@ import numpy as np
 
 from gen.clips import read_clip
 from gen.errors import GenerateError
-from gen.events import Event, FrameRendered, VideoReused, VideoWritten
+from gen.events import Event, VideoWritten, ignore, told
 from gen.flow_interpolation import flow_between
-from gen.requests import check_inputs, check_out
 from gen.rife import load_rife
-from gen.sidecar import FORMAT, VERSION, request_hash
+from gen.sidecar import request_hash
 from gen.types import Video
 from gen.video_files import existing_video, write_video
+from gen.video_request import check_inputs, check_out
 
 Method = Literal["flow", "rife"]
 FACTORS = range(2, 9)
@@ -154,14 +154,16 @@ def frames_at(
         yield between(position - pair)
 
 
-def interpolate_video(
-    request: InterpolateRequest, *, on_event: Callable[[Event], None] = lambda event: None
-) -> Video:
+def interpolate_video(request: InterpolateRequest, *, on_event: Callable[[Event], None] = ignore) -> Video:
     """Write a video with more frames a second, and its sidecar.
 
     Nothing is drawn if the same request has made the same file before. The files appear whole or not at all.
     Raises `GenerateError` for anything the user can put right.
     """
+    identity = request_hash(request, ["interpolation", REVISION])
+    existing = existing_video(request.out, identity, on_event)
+    if existing is not None:
+        return existing
     clip = read_clip(request.video)
     count = len(clip)
     if request.factor is not None:
@@ -172,23 +174,9 @@ def interpolate_video(
     _check_fps(fps)
     # H.264 wants even sizes; an odd row or column at the edge is not missed.
     frames = clip.frames[:, : clip.size[1] // 2 * 2, : clip.size[0] // 2 * 2]
-    identity = request_hash(request, ["interpolation", REVISION])
-    existing = existing_video(request.out, identity)
-    if existing is not None:
-        on_event(VideoReused(request.out))
-        return existing
-
     started = time.perf_counter()
-
-    def drawn() -> Iterator[np.ndarray]:
-        for number, frame in enumerate(frames_at(frames, positions, method=request.method)):
-            yield frame
-            on_event(FrameRendered(number, len(positions), time.perf_counter() - started))
-
     height, width = frames.shape[1:3]
     content = {
-        "format": FORMAT,
-        "version": VERSION,
         "generator": f"interpolation ({request.method})",
         "about": "Frames between those of a video, along its motion; they show nothing that was not there.",
         "source": {"file": request.video.name, "frames": count, "fps": clip.fps},
@@ -196,12 +184,12 @@ def interpolate_video(
         "height": height,
         "fps": fps,
         "frames": len(positions),
-        "words": {"used": [], "ignored": []},
         "original_frames": [n for n, at in enumerate(positions) if abs(at - round(float(at))) < NEAR],
         "settings": {name: getattr(request, name) for name in ("factor", "fps", "loop", "method")},
         "request_hash": identity,
     }
-    video = write_video(request.out, drawn(), content)
+    drawn = told(frames_at(frames, positions, method=request.method), len(positions), on_event)
+    video = write_video(request.out, drawn, content)
     on_event(VideoWritten(request.out, time.perf_counter() - started))
     return video
 

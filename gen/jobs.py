@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gen import timeline as timelines
-from gen.clips import PICTURES, Clip, fit_picture, read_clip, read_picture
+from gen.clips import Clip, fit_picture, read_clip, read_picture
 from gen.errors import GenerateError
-from gen.events import Event, Notice
+from gen.events import Event
+from gen.guides import motion_guide, pose_guide, structure_guide
 from gen.models.camera import DEFAULT_MOVE, direct
 from gen.models.image_to_image import draw_picture
 from gen.models.job import Job
@@ -34,8 +34,8 @@ from gen.requests import (
     StructureRequest,
     TextRequest,
     TravelRequest,
-    VideoRequest,
 )
+from gen.video_request import VideoRequest
 from gen.words import Words, words_for
 
 Listener = Callable[[Event], None]
@@ -75,13 +75,13 @@ def prepare(request: Request, spec: ModelSpec, on_event: Listener) -> Prepared:
         case RestyleRequest():
             clip = read_clip(request.video)
             size = extent(request, spec, size=clip.size, available=len(clip), fps=clip.fps)
-            video = _fitted_clip(clip, size).frames[: size.frames]
+            video = clip.resized(size.width, size.height).frames[: size.frames]
             given = {"video": video, "strength": request.strength}
             return _prepared(request, spec, size, request.prompt, given=given)
         case StructureRequest():
             return _structure(request, spec, on_event)
         case PoseRequest():
-            guide, fps = _guide(request.poses, None, "skeleton", False, on_event)
+            guide, fps = pose_guide(request.poses)
             return _controlled(request, spec, guide, fps, {})
         case AnimateRequest():
             return _animate(request, spec, on_event)
@@ -173,7 +173,7 @@ def _from_picture(request: ImageRequest | ChainRequest, spec: ModelSpec, on_even
         }
     else:
         size, more = extent(request, spec), dict[str, Any]()
-        picture = _drawn(request.image_model, request.prompt, size, request, on_event)
+        picture = _first_frame(request, size, on_event)
         # The picture shows the prompt; a model that takes words gets them as well.
         prompt = request.prompt if pipeline_takes(spec, request.task, "prompt") else ""
     words = words_for(
@@ -208,32 +208,29 @@ def _on_a_path(request: CameraRequest, spec: ModelSpec, on_event: Listener) -> P
         size = extent(request, spec, size=shape, available=len(there.world_from_camera))
         cameras = read_cameras(request.poses, size.width, size.height).first(size.frames)
     if picture is None:
-        picture = _drawn(request.image_model, request.prompt, size, request, on_event)
-    words = words_for(*(spec, request.task, size), prompt=request.prompt, negative=request.sampling.negative)
+        picture = _first_frame(request, size, on_event)
+    words = words_for(
+        *(spec, request.task, size),
+        prompt=request.prompt,
+        negative=request.sampling.negative,
+        caption_model=request.recaption,
+        for_reconstruction=request.for_reconstruction,
+        seed=request.seed,
+    )
     given = {"image": _fitted(picture, size), "cameras": cameras}
     words = replace(words, direction=direction)
     return _prepared(request, spec, size, request.prompt, words=words, given=given)
 
 
 def _structure(request: StructureRequest, spec: ModelSpec, on_event: Listener) -> Prepared:
-    clip = read_clip(request.video)
-    frames = clip.frames
-    if not request.ready:
-        from gen.structure import DEPTH_MODEL, depth_frames, edges
-
-        if request.kind == "edges":
-            frames = edges(frames)
-        else:
-            model = request.depth_model or DEPTH_MODEL
-            on_event(Notice(f"Depth of {len(frames)} frames by {model}."))
-            frames = depth_frames(frames, model, offline=not request.memory.online)
+    guide, fps = structure_guide(request, on_event)
     style = {} if request.style is None else {"reference": read_picture(request.style)}
-    return _controlled(request, spec, frames, clip.fps, style)
+    return _controlled(request, spec, guide, fps, style)
 
 
 def _animate(request: AnimateRequest, spec: ModelSpec, on_event: Listener) -> Prepared:
     photo = read_picture(request.image)
-    guide, fps = _guide(request.driving, photo, request.kind, request.extract, on_event)
+    guide, fps = motion_guide(request, photo, on_event)
     extra: dict[str, Any] = {"image": photo}
     if request.face is not None:
         extra["face"] = read_clip(request.face).frames
@@ -259,57 +256,19 @@ def _controlled(
                 raise GenerateError(
                     f"The face video has {len(picture)} frames, but {made.frames} are made: give as many."
                 )
-            given["face"] = np.stack([fit_picture(frame, 512, 512) for frame in picture[: made.frames]])
+            given["face"] = picture[: made.frames]
         else:
             given[name] = _fitted(picture, made)
     return _prepared(request, spec, made, request.prompt, given=given)
 
 
-def _guide(
-    path: Path, photo: np.ndarray | None, kind: str, extract: bool, on_event: Listener
-) -> tuple[np.ndarray, float | None]:
-    """Frames [F, H, W, 3] that say how somebody moves, and their rate if it is known."""
-    if extract:
-        from gen.poses.extraction import body_parts, extract_poses, segment_people
-        from gen.poses.mannequin import part_colours
-        from gen.poses.skeletons import draw_skeletons, retarget
-
-        clip = read_clip(path)
-        on_event(Notice(f"Looking for the person in {len(clip)} frames."))
-        poses = extract_poses(clip.frames)
-        if kind == "segmentation":
-            return part_colours(body_parts(poses, segment_people(clip.frames))), clip.fps
-        if photo is not None:
-            poses = retarget(poses, extract_poses(photo[None]))
-        return draw_skeletons(poses), clip.fps
-    if _is_joints(path):
-        from gen.poses.files import read_poses
-        from gen.poses.skeletons import draw_skeletons, fill_gaps
-
-        if kind == "segmentation":
-            raise GenerateError(
-                f'"{path}" has joints, but a segmentation sequence was asked for: give frames of body parts, '
-                f"or use skeletons."
-            )
-        return draw_skeletons(fill_gaps(read_poses(path))), None
-    clip = read_clip(path)
-    return clip.frames, None if path.is_dir() else clip.fps
-
-
-def _is_joints(path: Path) -> bool:
-    if path.is_dir():
-        suffixes = {file.suffix.lower() for file in path.iterdir()}
-        return ".json" in suffixes and not suffixes & PICTURES
-    return path.suffix.lower() in (".json", ".npz")
-
-
 def _fill(request: ExtendRequest | LoopRequest | ConnectRequest, spec: ModelSpec) -> Prepared:
     clips = [request.before, request.after] if isinstance(request, ConnectRequest) else [request.video]
     read = [read_clip(path) for path in clips]
-    if len(read) == 2 and read[0].size != read[1].size:
-        timelines.connect(*read, total=2 * request.keep + 1, keep=request.keep)  # says what is wrong
+    if isinstance(request, ConnectRequest):
+        timelines.check_alike(*read)  # before both are scaled to one size
     size = extent(request, spec, size=read[0].size, fps=read[0].fps)
-    fitted = [_fitted_clip(clip, size) for clip in read]
+    fitted = [clip.resized(size.width, size.height) for clip in read]
     span = {"total": size.frames, "keep": request.keep}
     match request:
         case ExtendRequest(direction="forward"):
@@ -327,11 +286,12 @@ def _fill(request: ExtendRequest | LoopRequest | ConnectRequest, spec: ModelSpec
     )
 
 
-def _drawn(
-    model: str, prompt: str, size: Extent, request: VideoRequest, on_event: Listener
+def _first_frame(
+    request: ChainRequest | CameraRequest, size: Extent, on_event: Listener
 ) -> np.ndarray:  # [H, W, 3]
+    """A picture of the prompt, by the request's image model."""
     return draw_picture(
-        *(model, prompt),
+        *(request.image_model, request.prompt),
         width=size.width,
         height=size.height,
         seed=request.seed,
@@ -343,7 +303,3 @@ def _drawn(
 
 def _fitted(picture: np.ndarray, size: Extent) -> np.ndarray:
     return fit_picture(picture, size.width, size.height)
-
-
-def _fitted_clip(clip: Clip, size: Extent) -> Clip:
-    return clip.resized(size.width, size.height)

@@ -9,10 +9,10 @@ from gen.errors import GenerateError
 from gen.models.find import find_model, weights_folder
 from gen.models.loading import libraries, revision_of
 from gen.models.spec import ModelSpec, Task, fills_chunks
-from gen.requests import VideoRequest
 from gen.sidecar import request_hash
+from gen.video_request import VideoRequest
 
-REVISION = 1
+REVISION = 2
 """Goes up whenever the same request would give other frames."""
 
 

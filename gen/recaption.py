@@ -139,7 +139,8 @@ def _ask(name: str, instruction: str, prompt: str, seed: int) -> tuple[str, str 
         from transformers import AutoModelForCausalLM, AutoTokenizer
     except ImportError as error:
         raise GenerateError(
-            "A language model needs transformers, which is not installed: run pip install 'splatreel[gen]'."
+            "A language model needs transformers, which is not installed: run pip install '.[gen]' in "
+            "a checkout."
         ) from error
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=True)

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from gen.clips import read_clip
+from gen.clips import read_clip, to_uint8
 from gen.errors import GenerateError
-from gen.events import Event, FrameRendered, VideoReused, VideoWritten
+from gen.events import Event, FrameRendered, VideoWritten, ignore
 from gen.optical_flow import both_flows, pixel_grid, sample
-from gen.requests import check_inputs, check_out
-from gen.sidecar import FORMAT, VERSION, request_hash, settings_of
+from gen.sidecar import request_hash, settings_of
 from gen.types import Video
 from gen.video_files import existing_video, write_video
+from gen.video_request import check_inputs, check_out
 
 REVISION = 1
 """Goes up whenever the same request would give other frames."""
@@ -63,16 +63,15 @@ class SmoothRequest:
             raise GenerateError(f"The radius is {self.radius} frames, but 0 to 8 were expected: 2 is usual.")
 
 
-def smooth_video(request: SmoothRequest, *, on_event: Callable[[Event], None] = lambda event: None) -> Video:
+def smooth_video(request: SmoothRequest, *, on_event: Callable[[Event], None] = ignore) -> Video:
     """Write a video with less flicker, and its sidecar.
 
     Nothing is drawn if the same request has made the same file before. Raises `GenerateError` for anything
     the user can put right.
     """
     identity = request_hash(request, ["smoothing", REVISION])
-    existing = existing_video(request.out, identity)
+    existing = existing_video(request.out, identity, on_event)
     if existing is not None:
-        on_event(VideoReused(request.out))
         return existing
     started = time.perf_counter()
     clip = read_clip(request.video)
@@ -81,8 +80,6 @@ def smooth_video(request: SmoothRequest, *, on_event: Callable[[Event], None] = 
     frames = deflicker(frames) if request.exposure else frames
     frames = smooth(frames, radius=request.radius)
     content = {
-        "format": FORMAT,
-        "version": VERSION,
         "generator": "smoothing",
         "about": "Frames of a video with less flicker; they show nothing that was not there.",
         "source": {"file": request.video.name, "frames": len(clip), "fps": clip.fps},
@@ -90,7 +87,6 @@ def smooth_video(request: SmoothRequest, *, on_event: Callable[[Event], None] = 
         "height": frames.shape[1],
         "fps": clip.fps,
         "frames": len(frames),
-        "words": {"used": [], "ignored": []},
         "settings": settings_of(request),
         "flicker": {"before": round(before, 3), "after": round(flicker(frames), 3)},
         "request_hash": identity,
@@ -122,7 +118,7 @@ def deflicker(
     ends = len(curve) - 1
     padded = np.concatenate([2 * curve[0] - curve[:0:-1], curve, 2 * curve[-1] - curve[-2::-1]])
     gains = np.exp(gaussian_filter1d(padded, span, axis=0)[ends : ends + len(curve)] - curve)
-    return _to_uint8(frames * gains[:, None, None].astype(np.float32))
+    return to_uint8(frames * gains[:, None, None].astype(np.float32))
 
 
 def smooth(
@@ -154,7 +150,7 @@ def smooth(
                 weight = nearness * flow.trust * alike
                 result[own] += weight[..., None] * moved
                 total[own] += weight
-    return _to_uint8(result / total[..., None])
+    return to_uint8(result / total[..., None])
 
 
 def flicker(frames: np.ndarray) -> float:
@@ -194,7 +190,3 @@ def _blur(change: np.ndarray) -> np.ndarray:
     import cv2
 
     return cv2.blur(change, (7, 7))
-
-
-def _to_uint8(frames: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(frames), 0, 255).astype(np.uint8)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from gen.errors import GenerateError
+from gen.depth_model import load_depth_model
 
 EDGE_SIGMA = 0.33
 """How far Canny's two thresholds lie around the typical gradient."""
@@ -69,20 +68,13 @@ def depth_frames(
     """
     import torch
 
-    processor, network = _depth_network(model, offline)
-    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    network = network.to(where)
+    depth = load_depth_model(model, offline=offline, device=device)
     nearness = []
     for number, frame in enumerate(frames):
-        inputs = processor(images=frame, return_tensors="pt").to(where)
-        with torch.inference_mode():
-            raw = network(**inputs).predicted_depth
-        raw = torch.nn.functional.interpolate(raw[:, None].float(), frame.shape[:2], mode="bicubic")
-        nearness.append(raw[0, 0].cpu().numpy())
+        output = torch.from_numpy(depth(frame))[None, None]
+        full = torch.nn.functional.interpolate(output, frame.shape[:2], mode="bicubic")
+        nearness.append(depth.nearness(full[0, 0].numpy()))
         on_frame(number)
-    # Relative models give disparity (near is large), metric ones metres.
-    if getattr(network.config, "depth_estimation_type", "relative") == "metric":
-        nearness = [1 / np.maximum(metres, 1e-3) for metres in nearness]
     return grey_depth(np.stack(nearness))
 
 
@@ -147,27 +139,3 @@ def _slow(values: np.ndarray) -> np.ndarray:
             result[i] = SCALE_MEMORY * result[i - 1] + (1 - SCALE_MEMORY) * result[i]
         result = result[::-1]
     return result
-
-
-def _depth_network(model: str | Path, offline: bool) -> tuple[Any, Any]:
-    try:
-        from transformers import (  # pyright: ignore[reportMissingImports]
-            AutoImageProcessor,
-            AutoModelForDepthEstimation,
-        )
-    except ImportError as error:
-        raise GenerateError(
-            'Depth needs the package transformers: run pip install "splatreel[gen]", or use edges instead.'
-        ) from error
-    try:
-        processor = AutoImageProcessor.from_pretrained(str(model), local_files_only=offline)
-        network = AutoModelForDepthEstimation.from_pretrained(
-            str(model), local_files_only=offline, use_safetensors=True
-        )
-    except (OSError, ValueError, ImportError) as error:
-        reason = str(error).split("\n")[0][:160]
-        raise GenerateError(
-            f'The depth model "{model}" cannot be loaded ({reason}): give the local folder of one with '
-            f"safetensors, such as {DEPTH_MODEL}, or use edges instead."
-        ) from error
-    return processor, network.eval()

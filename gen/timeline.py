@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gen.clips import Clip
+from gen.clips import Clip, to_uint8
 from gen.errors import GenerateError
 
 GREY = 128
@@ -80,6 +80,12 @@ def connect(before: Clip, after: Clip, *, total: int, keep: int = KEEP) -> Timel
 
     Raises `GenerateError` if they differ in size or frame rate.
     """
+    check_alike(before, after)
+    return _around(before, after, total, keep)
+
+
+def check_alike(before: Clip, after: Clip) -> None:
+    """Raises `GenerateError` if two clips differ in size or frame rate, so that they cannot be one video."""
     if before.size != after.size:
         raise GenerateError(
             f"The two videos to connect are {before.size[0]}x{before.size[1]} and "
@@ -90,7 +96,6 @@ def connect(before: Clip, after: Clip, *, total: int, keep: int = KEEP) -> Timel
             f"The two videos to connect have {before.fps:g} and {after.fps:g} frames per second, but one "
             f"rate is needed: bring the second to {before.fps:g} with the interpolate workflow."
         )
-    return _around(before, after, total, keep)
 
 
 def between(
@@ -153,7 +158,7 @@ def restore(
         fade = np.clip(1 - distance / (FADE + 1), 0, 1).astype(np.float32)
         corrected += fade[:, None, None, None] * _without_detail(residual)
 
-    parts = [np.clip(np.rint(corrected), 0, 255).astype(np.uint8)]
+    parts = [to_uint8(corrected)]
     if timeline.before is not None:
         parts.insert(0, timeline.before.frames)
     if timeline.after is not None and not timeline.is_loop:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ import numpy as np
 from gen.contact_sheet import contact_sheet, sheet_frames
 from gen.encode import write_mp4
 from gen.errors import GenerateError
-from gen.sidecar import file_sha256, read_sidecar, sidecar_path, write_json
+from gen.events import Event, VideoReused
+from gen.sidecar import FORMAT, VERSION, file_sha256, read_sidecar, sidecar_path, write_json
 from gen.types import Video
 
 SHEET = "contact_sheet"
@@ -22,7 +23,7 @@ SHEET = "contact_sheet"
 
 
 @dataclass(frozen=True)
-class Sound:
+class SoundTrack:
     """What is to be heard with a video."""
 
     file: Path
@@ -30,8 +31,11 @@ class Sound:
     """Where in the file the video begins, seconds."""
 
 
-def existing_video(out: Path, identity: str) -> Video | None:
-    """The video of an earlier run of this request. Refuses to overwrite files that are not ours."""
+def existing_video(out: Path, identity: str, on_event: Callable[[Event], None]) -> Video | None:
+    """The video of an earlier run of this request, announced as such, or None.
+
+    Raises `GenerateError` for files that are not ours and would be overwritten.
+    """
     sidecar = read_sidecar(out)
     for path in (out, sidecar_path(out)):
         if path.is_dir() or (path.exists() and sidecar is None):
@@ -46,6 +50,7 @@ def existing_video(out: Path, identity: str) -> Video | None:
     files = sidecar.get("files", {}).items()
     if any(not (out.parent / name).exists() for what, name in files if what != SHEET):
         return None
+    on_event(VideoReused(out))
     return video_of(out, sidecar, reused=True)
 
 
@@ -55,11 +60,12 @@ def write_video(
     content: dict[str, Any],
     *,
     files: Mapping[str, tuple[str, np.ndarray | Path]] | None = None,
-    sound: Sound | None = None,
+    sound: SoundTrack | None = None,
 ) -> Video:
     """Write frames [H, W, 3] uint8 and the sidecar under temporary names, then move all into place.
 
-    `content` is the sidecar, whose width, height and fps the video gets. `files` are pictures [h, w, 3] or
+    `content` is the sidecar, whose width, height, fps and frames are the video's, without what all sidecars
+    have: the format, and the words of a prompt, none unless they are given. `files` are pictures [h, w, 3] or
     stacks of pictures [F, h, w, 3] (a folder of PNG) to put beside it, or paths of files and folders on the
     same disk to move there: by what they are, a name and the pixels or the path. Every video gets a contact
     sheet; `sound` is put into it. The sidecar moves before the video: it carries the video's hash, so a kill
@@ -89,7 +95,8 @@ def write_video(
             finally:
                 silent.unlink()
         _write_pictures(parts[sheet], contact_sheet(np.stack(list(shown.values())), numbers=list(shown)))
-        content = {**content, "video": {"file": out.name, "sha256": file_sha256(video_part)}}
+        shared = {"format": FORMAT, "version": VERSION, "words": {"used": [], "ignored": []}}
+        content = {**shared, **content, "video": {"file": out.name, "sha256": file_sha256(video_part)}}
         content["files"] = {what: name for what, (name, _) in files.items()} | {SHEET: sheet}
         write_json(sidecar_part, content)
         for name, part in parts.items():

@@ -54,6 +54,12 @@ def words_for(
     Raises `GenerateError` for words that the model cannot follow.
     """
     takes = pipeline_takes(spec, task, "prompt")
+    if caption_model and not (takes and prompt):
+        reason = "there is no prompt to make it of" if takes else f"{spec.name} takes no words"
+        raise GenerateError(
+            f"A caption ({caption_model}) was asked for, but {reason}, so it would be ignored: leave "
+            f"recaption out, or {'give a prompt' if takes else 'choose another model'}."
+        )
     direction = None
     if camera is not None:
         direction = direct(spec, camera, frames=size.frames, width=size.width, height=size.height)

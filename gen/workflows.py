@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import importlib.metadata
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
-from gen.events import Event, FrameRendered, Notice, VideoReused, VideoWritten
+from gen.errors import GenerateError
+from gen.events import Event, Notice, VideoWritten, told
 from gen.models.camera import DEFAULT_MOVE
 from gen.models.catalogue import RECONSTRUCTION_ORDER
 from gen.models.find import find_model, is_here
 from gen.models.loading import check_available
 from gen.models.running import Footage, run
 from gen.models.spec import ModelSpec
-from gen.planning import identity, pipeline_takes, revision_here
-from gen.recaption import recaption
-from gen.requests import CameraRequest, ChainRequest, ImageRequest, Request, TextRequest, VideoRequest
-from gen.sidecar import FORMAT, VERSION, settings_of
+from gen.planning import identity, revision_here
+from gen.requests import CameraRequest, ChainRequest, ImageRequest, Request, TextRequest
+from gen.sidecar import settings_of
 from gen.types import Video
 from gen.video_files import existing_video, write_video
+from gen.video_request import VideoRequest
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from gen.jobs import Prepared
 
 PACKAGES = ("diffusers", "transformers", "torch")
@@ -40,9 +39,8 @@ def make_video(request: Request, on_event: Callable[[Event], None]) -> Video:
         request = best_for_reconstruction(request)
     spec = find_model(request.model, request.task)
     hashed = identity(request, spec)
-    existing = existing_video(request.out, hashed)
+    existing = existing_video(request.out, hashed, on_event)
     if existing is not None:
-        on_event(VideoReused(request.out))
         return existing
 
     check_available(spec, request.task, request.memory)
@@ -67,7 +65,7 @@ def make_video(request: Request, on_event: Callable[[Event], None]) -> Video:
         "seconds": round(time.perf_counter() - started, 3),
     }
     files = {"frames": (f"{request.out.stem}_frames", clip.frames)} if request.png else {}
-    video = write_video(request.out, _told(clip.frames, on_event), content, files=files)
+    video = write_video(request.out, told(clip.frames, len(clip), on_event), content, files=files)
     on_event(VideoWritten(request.out, time.perf_counter() - started))
     return video
 
@@ -76,6 +74,7 @@ def best_for_reconstruction(request: TextRequest | ImageRequest) -> Request:
     """What becomes the best splat: exact cameras, else an orbit LoRA, else camera words.
 
     A picture goes to the first of `RECONSTRUCTION_ORDER` on this machine; what the request names stays.
+    Raises `GenerateError` for what that model would ignore.
     """
     move = request.camera or DEFAULT_MOVE
     if isinstance(request, TextRequest):
@@ -84,15 +83,21 @@ def best_for_reconstruction(request: TextRequest | ImageRequest) -> Request:
     model = request.model or (here or RECONSTRUCTION_ORDER)[0]
     if "camera" not in find_model(model).tasks:
         return replace(request, model=model, camera=move)
+    for name in ("motion", "noise"):
+        if getattr(request, name) is not None:
+            raise GenerateError(
+                f"{name} is {getattr(request, name)}, but {model}, the best here for a reconstruction, "
+                f"takes no {name}: leave it out, or choose another model."
+            )
     shared: dict[str, Any] = {item.name: getattr(request, item.name) for item in fields(VideoRequest)}
-    shared["model"] = model
-    prompt = request.prompt
-    if prompt and model in here:
-        caption = recaption(prompt, request.recaption, for_reconstruction=True, seed=request.seed)
-        prompt, sampling = caption.text, request.sampling
-        if sampling.negative is None and pipeline_takes(find_model(model), "camera", "negative_prompt"):
-            shared["sampling"] = replace(sampling, negative=caption.negative)
-    return CameraRequest(**shared, prompt=prompt, image=request.image, camera=move)
+    return CameraRequest(
+        **{**shared, "model": model},
+        prompt=request.prompt,
+        image=request.image,
+        camera=move,
+        recaption=request.recaption,
+        for_reconstruction=True,
+    )
 
 
 def _about(request: Request, spec: ModelSpec, prepared: Prepared, footage: Footage) -> dict[str, Any]:
@@ -103,12 +108,10 @@ def _about(request: Request, spec: ModelSpec, prepared: Prepared, footage: Foota
         "steps": job.steps or spec.steps,
         "guidance": spec.guidance if job.guidance is None else job.guidance,
         "negative": job.negative,
-        **spec.more_guidance,
+        **(spec.more_guidance if job.guidance is None else {}),
         **spec.arguments,
     }
     content: dict[str, Any] = {
-        "format": FORMAT,
-        "version": VERSION,
         "generator": spec.name,
         "about": "Made by a video model; what it shows has never been there.",
         "prompt": getattr(request, "prompt", "") or getattr(request, "prompts", ""),
@@ -129,7 +132,6 @@ def _about(request: Request, spec: ModelSpec, prepared: Prepared, footage: Foota
         },
         "settings": settings,
         "notes": list(prepared.notes),
-        "words": {"used": [], "ignored": []},
         "versions": {name: _version(name) for name in PACKAGES},
     }
     if isinstance(request, ChainRequest) or (isinstance(request, CameraRequest) and request.image is None):
@@ -144,13 +146,6 @@ def _about(request: Request, spec: ModelSpec, prepared: Prepared, footage: Foota
         # Followed only as well as the model can: a prior to refine, not a truth to measure against.
         content["cameras"] = {**footage.cameras.to_json(), "intended": True}
     return content
-
-
-def _told(frames: np.ndarray, on_event: Callable[[Event], None]) -> Iterator[np.ndarray]:
-    started = time.perf_counter()
-    for number, frame in enumerate(frames):
-        yield frame
-        on_event(FrameRendered(number, len(frames), time.perf_counter() - started))
 
 
 def _version(package: str) -> str | None:

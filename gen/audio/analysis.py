@@ -25,6 +25,8 @@ BANDS = {"bass": (20, 150), "mid": (150, 2000), "treble": (2000, 8000)}
 """Hz."""
 CHANNELS = ("loudness", *BANDS, "onset", "beat")
 
+SHORTEST = 0.1
+"""Seconds of sound that a film can follow."""
 SILENCE = 10 ** (-60 / 20)
 """A peak below -60 dB of full scale is silence."""
 TEMPO_RANGE = (50.0, 220.0)
@@ -86,8 +88,10 @@ class Analysis:
             first = np.minimum(np.floor(edges[:-1]).astype(int), len(curve) - 1)
             # An attack is shorter than a frame, so its peak counts; of the others the mean.
             gather = np.maximum if name == "onset" else np.add
-            count = np.diff(np.append(first, min(len(curve), max(first[-1] + 1, int(edges[-1])))))
-            total = gather.reduceat(curve, first)
+            # Only up to the film's end: reduceat takes all that is left for the last frame.
+            end = min(len(curve), max(first[-1] + 1, int(edges[-1])))
+            count = np.diff(np.append(first, end))
+            total = gather.reduceat(curve[:end], first)
             channels[name] = total if name == "onset" else total / np.maximum(count, 1)
         after_end = np.arange(frames) / fps > self.seconds
         channels = {name: np.where(after_end, 0.0, values) for name, values in channels.items()}
@@ -99,7 +103,7 @@ class Analysis:
 def read_sound(path: Path, start: float = 0.0) -> Sound:
     """The sound of an audio or video file from `start` seconds on.
 
-    Raises `GenerateError` for a file that cannot be read, has no sound, or ends before `start`.
+    Raises `GenerateError` for a file that cannot be read, has no sound, or hardly any after `start`.
     """
     import av
     from av.error import FFmpegError
@@ -120,10 +124,11 @@ def read_sound(path: Path, start: float = 0.0) -> Sound:
         ) from error
     samples = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
     sound = Sound(samples[round(start * RATE) :])
-    if sound.seconds < 0.1:
+    if sound.seconds < SHORTEST:
+        part, advice = (f" from {start:g} s on", "start earlier") if start else ("", "give a longer one")
         raise GenerateError(
-            f'"{path}" has {len(samples) / RATE:.1f} s of sound, but it was to be used from {start:g} s on: '
-            f"start earlier."
+            f'"{path}" has {len(samples) / RATE:.2g} s of sound, but at least {SHORTEST:g} s{part} were '
+            f"expected: {advice}."
         )
     return sound
 

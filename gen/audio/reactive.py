@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gen.audio.analysis import CHANNELS, Analysis, analyse, read_sound
+from gen.clips import read_clip
 from gen.errors import GenerateError
 from gen.keyframes.deforum_settings import SCHEDULE_KEYS, read_settings
-from gen.keyframes.plan import FPS, KeyframePlan, plan_keyframes
+from gen.keyframes.plan import FPS, KeyframePlan, check_length, plan_keyframes
 from gen.keyframes.request import KeyframesRequest, settings_of
 from gen.keyframes.schedules import parse_schedule
-from gen.requests import check_inputs
 from gen.types import MAX_FRAMES
+from gen.video_request import check_inputs
 
 MOVED: Mapping[str, str] = {
     "zoom": "0:(1)",
@@ -76,8 +77,13 @@ def plan_audio_reactive(request: AudioReactiveRequest) -> tuple[KeyframePlan, An
     analysis = analyse(sound)
     keyframes = _with_defaults(request.keyframes)
     settings = settings_of(keyframes)
-    fps = settings.fps or FPS
-    frames = settings.frames or max(2, min(MAX_FRAMES, round(sound.seconds * fps)))
+    check_length(settings.frames, settings.fps)  # what follows divides by them
+    fps = settings.fps
+    if fps is None:
+        fps = FPS if settings.video is None else read_clip(settings.video, most=1).fps / settings.every_nth
+    frames = settings.frames
+    if frames is None:
+        frames = max(2, min(MAX_FRAMES, round(sound.seconds * fps)))
     keyframes = replace(keyframes, frames=frames, fps=fps)
     heard = frozenset().union(
         *(parse_schedule(text, name, CHANNELS).names for name, text in settings.schedules.items())
@@ -92,6 +98,8 @@ def plan_audio_reactive(request: AudioReactiveRequest) -> tuple[KeyframePlan, An
     notes = [*plan.notes]
     if not heard:
         notes.append("No schedule follows the sound: use loudness, bass, mid, treble, onset or beat in one.")
+    if settings.frames is None and frames / fps < sound.seconds - 1 / fps:
+        notes.append(f"The film ends after {frames / fps:.1f} s of the sound: {frames} frames are the most.")
     if frames / fps > sound.seconds + 1 / fps:
         notes.append(f"The sound ends after {sound.seconds:.1f} s; the film goes on in silence.")
     return replace(plan, notes=tuple(notes)), analysis

@@ -83,7 +83,7 @@ class KeyframeSettings:
     seed: int | None = None
     seed_behavior: SeedBehavior = "iter"
     seed_every: int = 1
-    """Frames that share a seed if it is iterated."""
+    """Pictures drawn one after another that share a seed if it is iterated."""
     cadence: int = 1
     """A model redraws one of so many frames."""
     coherence: Coherence | None = "LAB"
@@ -126,8 +126,15 @@ def settings_from(content: Mapping[str, Any]) -> KeyframeSettings:
     schedules = dict(DEFAULT_SCHEDULES)
     for name, own in SCHEDULE_KEYS.items():
         is_off = name == "steps_schedule" and not _flag(content.get("enable_steps_scheduling", True))
-        if isinstance(content.get(name), (str, int, float)) and not is_off:
-            schedules[own] = str(content[name])
+        value = content.get(name)
+        if value is None or is_off:
+            continue
+        if not isinstance(value, (str, int, float)):
+            raise GenerateError(
+                f'The setting "{name}" is {json.dumps(value, default=str)}, but a schedule was expected: '
+                f"write it like 0:(1.0), 30:(1.02*sin(t))."
+            )
+        schedules[own] = str(value)
     fields: dict[str, Any] = {}
     for name in _FIELDS:
         if content.get(name) is not None:

@@ -7,42 +7,29 @@ and of the pictures on disk, so a run that was cut off goes on and ends with the
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
+from gen.clips import to_uint8
 from gen.errors import GenerateError
-from gen.events import Event, FrameRendered, Notice
-from gen.keyframes.depth import Closeness, depth_between, load_depth_model
+from gen.events import Event, Notice, ignore, told
+from gen.keyframes.depth import Closeness, closeness_from, depth_between
 from gen.keyframes.frame_store import FrameStore
 from gen.keyframes.pictures import add_noise, match_colours, scale_contrast
 from gen.keyframes.plan import KeyframePlan, plan_keyframes
 from gen.keyframes.request import KeyframesRequest
 from gen.keyframes.scene import warp_scene
 from gen.keyframes.warps import focal_length, plane_motion, warp_sheet, zoomed
+from gen.models.find import find_model
+from gen.models.image_to_image import Redraw, image_to_image
+from gen.planning import revision_here
 
 GREY = 128
 """What a model draws over when there is no first picture."""
-
-
-class Redraw(Protocol):
-    """An image model: draws over a frame [H, W, 3] uint8 and returns one of the same size."""
-
-    def __call__(
-        self,
-        frame: np.ndarray,
-        prompt: str,
-        negative: str,
-        strength: float,
-        steps: int,
-        guidance: float,
-        seed: int,
-        /,
-    ) -> np.ndarray: ...
 
 
 @dataclass
@@ -58,16 +45,12 @@ class _Layer:
     """[H, W], once it has been estimated."""
 
 
-def _silent(event: Event) -> None:
-    """The listener of a caller who gave none."""
-
-
 def generate_keyframes(
     request: KeyframesRequest,
     *,
     plan: KeyframePlan | None = None,
     redraw: Redraw | None = None,
-    on_event: Callable[[Event], None] = _silent,
+    on_event: Callable[[Event], None] = ignore,
 ) -> Iterator[np.ndarray]:
     """The frames of a film, [H, W, 3] uint8 sRGB, one after another.
 
@@ -76,16 +59,19 @@ def generate_keyframes(
     `GenerateError` for anything the user can put right.
     """
     plan = plan or plan_keyframes(request)
-    store = FrameStore(frames_folder(request.out), plan.fingerprint())
+    commit = None if redraw is not None or plan.model is None else model_commit(plan.model)
+    store = FrameStore(frames_folder(request.out), plan.fingerprint(commit))
     for note in plan.notes:
         on_event(Notice(note))
     if already := store.finished():
         on_event(Notice(f"{already} of {plan.frames} frames are there from an earlier run."))
     film = _Film(plan, store, redraw or _image_model(request, on_event))
-    started = time.perf_counter()
-    for frame in range(plan.frames):
-        yield film.frame(frame)
-        on_event(FrameRendered(frame, plan.frames, time.perf_counter() - started))
+    yield from told((film.frame(frame) for frame in range(plan.frames)), plan.frames, on_event)
+
+
+def model_commit(name: str) -> str | None:
+    """The commit of an image model, where it is known: a newer one makes another film."""
+    return revision_here(find_model(name, "redraw"))
 
 
 def frames_folder(out: Path) -> Path:
@@ -165,7 +151,7 @@ class _Film:
         if len(self.layers) > 1 and share < 1:
             before = self._carried(self.layers[0], frame)
             mixed = before + np.float32(share) * (picture.astype(np.float32) - before)
-            picture = np.rint(mixed).astype(np.uint8)
+            picture = to_uint8(mixed)
         return self._finished(picture, frame)
 
     def _finished(self, picture: np.ndarray, frame: int) -> np.ndarray:
@@ -224,7 +210,7 @@ class _Film:
                 layer.picture, plane_motion(layer.motion, wall, old, new, plan.width, plan.height), border
             )
         if layer.closeness is None:
-            self._closeness = self._closeness or load_depth_model(plan.depth_model)
+            self._closeness = self._closeness or closeness_from(plan.depth_model)
             layer.closeness = self._closeness(layer.picture)
         depth = depth_between(layer.closeness, near, far)
         return warp_scene(layer.picture, depth, layer.motion, old, new, border)
@@ -236,8 +222,6 @@ def _image_model(request: KeyframesRequest, on_event: Callable[[Event], None]) -
 
     def redraw(*question: Any) -> np.ndarray:
         if not loaded:
-            from gen.models.image_to_image import image_to_image
-
             assert request.model is not None
             loaded.append(image_to_image(request.model, request.memory, on_event))
         return loaded[0](*question)

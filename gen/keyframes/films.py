@@ -7,16 +7,17 @@ from collections.abc import Callable
 from typing import Any
 
 from gen.audio.reactive import AudioReactiveRequest, describe_sound, plan_audio_reactive
-from gen.events import Event, VideoReused, VideoWritten
-from gen.keyframes.drawing import Redraw, generate_keyframes
+from gen.events import Event, VideoWritten
+from gen.keyframes.drawing import generate_keyframes, model_commit
 from gen.keyframes.plan import KeyframePlan, plan_keyframes
 from gen.keyframes.request import KeyframesRequest
 from gen.models.find import find_model
-from gen.sidecar import FORMAT, VERSION, request_hash, settings_of
+from gen.models.image_to_image import Redraw
+from gen.sidecar import request_hash, settings_of
 from gen.types import Video
-from gen.video_files import Sound, existing_video, write_video
+from gen.video_files import SoundTrack, existing_video, write_video
 
-REVISION = 1
+REVISION = 2
 """Goes up whenever the same request would give other frames."""
 
 
@@ -40,9 +41,9 @@ def generate_audio_reactive(
     the user can put right, such as a schedule that follows beats where there are none.
     """
 
-    def plan() -> tuple[KeyframePlan, dict[str, Any], Sound]:
+    def plan() -> tuple[KeyframePlan, dict[str, Any], SoundTrack]:
         planned, heard = plan_audio_reactive(request)
-        return planned, {"sound": describe_sound(request, heard)}, Sound(request.audio, request.start)
+        return planned, {"sound": describe_sound(request, heard)}, SoundTrack(request.audio, request.start)
 
     return _film(request, request.keyframes, plan, redraw, on_event)
 
@@ -50,20 +51,18 @@ def generate_audio_reactive(
 def _film(
     request: KeyframesRequest | AudioReactiveRequest,
     keyframes: KeyframesRequest,
-    planned: Callable[[], tuple[KeyframePlan, dict[str, Any], Sound | None]],
+    planned: Callable[[], tuple[KeyframePlan, dict[str, Any], SoundTrack | None]],
     redraw: Redraw | None,
     on_event: Callable[[Event], None],
 ) -> Video:
-    identity = request_hash(request, ["keyframes", REVISION])
-    existing = existing_video(request.out, identity)
+    commit = None if keyframes.model is None else model_commit(keyframes.model)
+    identity = request_hash(request, ["keyframes", REVISION, commit])
+    existing = existing_video(request.out, identity, on_event)
     if existing is not None:
-        on_event(VideoReused(request.out))
         return existing
     started = time.perf_counter()
     plan, more, sound = planned()
     content = {
-        "format": FORMAT,
-        "version": VERSION,
         "generator": "keyframes" if keyframes.model is None else f"keyframes ({keyframes.model})",
         "about": _about(keyframes),
         "prompt": keyframes.prompt,
@@ -72,7 +71,6 @@ def _film(
         "height": plan.height,
         "fps": plan.fps,
         "frames": plan.frames,
-        "words": {"used": [], "ignored": []},
         "model": _model(keyframes),
         "keyframes": plan.describe(),
         "settings": settings_of(request),
@@ -98,6 +96,7 @@ def _model(request: KeyframesRequest) -> dict[str, Any] | None:
     return {
         "name": spec.name,
         "repo": spec.repo,
+        "revision": model_commit(request.model),
         "pipeline": spec.pipelines["redraw"],
         "licence": spec.licence,
     }

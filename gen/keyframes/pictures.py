@@ -6,6 +6,8 @@ from typing import Literal
 
 import numpy as np
 
+from gen.clips import to_uint8
+
 ColourSpace = Literal["LAB", "HSV", "RGB"]
 Noise = Literal["perlin", "gaussian"]
 
@@ -55,7 +57,7 @@ def scale_contrast(picture: np.ndarray, contrast: float) -> np.ndarray:  # [H, W
     """A picture (uint8 sRGB) times a factor, as Deforum's contrast schedule means it."""
     if contrast == 1:
         return picture
-    return np.clip(np.rint(picture * np.float32(contrast)), 0, 255).astype(np.uint8)
+    return to_uint8(picture * np.float32(contrast))
 
 
 def add_noise(
@@ -71,10 +73,11 @@ def add_noise(
     if amount == 0:
         return picture
     generator = np.random.default_rng(seed)
-    noise = generator.standard_normal(picture.shape, np.float32)
     if kind == "perlin":
         noise = perlin_noise(picture.shape[0], picture.shape[1], generator)[..., None]
-    return np.clip(np.rint(picture + noise * np.float32(amount * NOISE_SCALE)), 0, 255).astype(np.uint8)
+    else:
+        noise = generator.standard_normal(picture.shape, np.float32)
+    return to_uint8(picture + noise * np.float32(amount * NOISE_SCALE))
 
 
 def perlin_noise(height: int, width: int, generator: np.random.Generator) -> np.ndarray:  # [H, W]

@@ -19,7 +19,7 @@ from gen.keyframes.schedules import Clock, evaluate_schedule, prompts_over_time
 from gen.keyframes.warps import camera_motions, sheet_motions
 from gen.types import MAX_FRAMES, MAX_SIDE
 
-REVISION = 1
+REVISION = 2
 """Goes up whenever the same request would give other frames."""
 FRAMES, FPS, SIDE = 120, 24.0, 512
 """For requests and settings that do not say."""
@@ -85,10 +85,11 @@ class KeyframePlan:
             "notes": list(self.notes),
         }
 
-    def fingerprint(self) -> str:
-        """A sha256 over everything that decides the frames."""
+    def fingerprint(self, commit: str | None = None) -> str:
+        """A sha256 over everything that decides the frames; `commit` is that of the image model, if known."""
         described = {name: value for name, value in self.describe().items() if name != "notes"}
-        digest = hashlib.sha256(json.dumps([REVISION, described, self.prompts, self.negatives]).encode())
+        words = [self.prompts, self.negatives]
+        digest = hashlib.sha256(json.dumps([REVISION, commit, described, *words]).encode())
         digest.update(json.dumps([self.seeds, self.width, self.height, self.frames]).encode())
         for name in sorted(self.values):
             digest.update(self.values[name].tobytes())
@@ -107,21 +108,26 @@ def plan_keyframes(
     """
     settings = settings_of(request)
     notes: list[str] = []
+    check_length(settings.frames, settings.fps)  # before a video is read for nothing
+    if request.depth_model is not None and settings.mode != "3D":
+        raise GenerateError(
+            f"A depth model was given, but the mode is {settings.mode}, which has no depth, so it would be "
+            f"ignored: leave it out, or choose 3D."
+        )
     clip, picture = _pictures(settings, request.model)
     width, height = _size(settings, request.model, clip, picture)
     clip = None if clip is None else clip.resized(width, height)
     picture = None if picture is None else fit_picture(picture, width, height)
-    frames = settings.frames or (len(clip) if clip is not None else FRAMES)
-    fps = settings.fps or (clip.fps if clip is not None else FPS)
+    own = (FRAMES, FPS) if clip is None else (len(clip), clip.fps)
+    frames = own[0] if settings.frames is None else settings.frames
+    fps = own[1] if settings.fps is None else settings.fps
     seed = settings.seed or 0
     if seed < 0:
         seed = 0
         notes.append("The seed was to be drawn by lot; seed 0 is used, so that the film can be made again.")
-    if not (2 <= frames <= MAX_FRAMES and 1 <= fps <= 240):
-        raise GenerateError(
-            f"The film would have {frames} frames at {fps:g} per second, but 2 to {MAX_FRAMES} frames at "
-            f"1 to 240 per second were expected: change frames or fps."
-        )
+    check_length(frames, fps)
+    if clip is not None and frames > len(clip):
+        notes.append(f"The video has {len(clip)} frames; it starts again after them.")
     clock = Clock(frames, fps, seed, channels or {})
     values = {name: evaluate_schedule(text, clock, name) for name, text in settings.schedules.items()}
     _check_values(values)
@@ -176,6 +182,16 @@ def _pictures(settings: KeyframeSettings, model: str | None) -> tuple[Clip | Non
     return None, None
 
 
+def check_length(frames: int | None, fps: float | None) -> None:
+    """Raises `GenerateError` for too few or too many frames, or a frame rate that nothing plays."""
+    frames, fps = FRAMES if frames is None else frames, FPS if fps is None else fps
+    if not (2 <= frames <= MAX_FRAMES and 1 <= fps <= 240):
+        raise GenerateError(
+            f"The film would have {frames} frames at {fps:g} per second, but 2 to {MAX_FRAMES} frames at "
+            f"1 to 240 per second were expected: change frames or fps."
+        )
+
+
 def _size(
     settings: KeyframeSettings, model: str | None, clip: Clip | None, picture: np.ndarray | None
 ) -> tuple[int, int]:
@@ -186,7 +202,7 @@ def _size(
     own = (SIDE, SIDE) if shape is None else (shape[1] * scale, shape[0] * scale)
     sizes = []
     for name, asked, natural in (("width", settings.width, own[0]), ("height", settings.height, own[1])):
-        side = asked or max(64, round(natural / MODEL_MULTIPLE) * MODEL_MULTIPLE)
+        side = max(64, round(natural / MODEL_MULTIPLE) * MODEL_MULTIPLE) if asked is None else asked
         if not 64 <= side <= MAX_SIDE or side % multiple:
             nearest = min(MAX_SIDE, max(64, round(side / multiple) * multiple))
             raise GenerateError(
@@ -231,20 +247,21 @@ def _redraws(
 
 def _seeds(settings: KeyframeSettings, schedule: np.ndarray, seed: int) -> tuple[int, ...]:
     """The seed of each frame; those below 0 in a schedule, and random ones, come from the film's seed."""
-    frame = np.arange(len(schedule))
+    # Of pictures that are drawn, as in Deforum: every second frame alone would always have the same of two.
+    number = np.arange(len(schedule)) // (settings.cadence if settings.video is None else 1)
     if settings.seed_behavior == "schedule":
         seeds = np.rint(schedule).astype(np.int64)
     elif settings.seed_behavior == "random":
-        seeds = np.full(len(frame), -1)
+        seeds = np.full(len(number), -1)
     else:
         steps = {
-            "iter": frame // settings.seed_every,
-            "fixed": 0 * frame,
-            "alternate": frame % 2,
-            "ladder": frame // 2 + 2 * (frame % 2),  # two up, one down
+            "iter": number // settings.seed_every,
+            "fixed": 0 * number,
+            "alternate": number % 2,
+            "ladder": number // 2 + 2 * (number % 2),  # two up, one down
         }
         seeds = seed + steps[settings.seed_behavior]
-    lots = np.random.default_rng(seed).integers(MAX_SEED, size=len(frame))
+    lots = np.random.default_rng(seed).integers(MAX_SEED, size=len(number))
     return tuple(int(value) for value in np.where(seeds < 0, lots, seeds % MAX_SEED))
 
 

@@ -14,8 +14,7 @@ from gen.keyframes.deforum_settings import (
     read_settings,
     settings_from,
 )
-from gen.keyframes.schedules import prompts_by_frame
-from gen.requests import Memory, check_inputs, check_out
+from gen.video_request import Memory, check_inputs, check_out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +66,11 @@ class KeyframesRequest:
         check_inputs(
             self.out, *(path for path in (self.settings, self.image, self.video) if path is not None)
         )
+        if self.image is not None and self.video is not None:
+            raise GenerateError(
+                "There are a picture and a video to start from, but a film starts from one of them: leave "
+                "one out."
+            )
         unknown = sorted(set(self.overrides) - known_settings())
         if unknown:
             raise GenerateError(
@@ -78,9 +82,8 @@ class KeyframesRequest:
 def settings_of(request: KeyframesRequest) -> KeyframeSettings:
     """The settings file, the overrides and the request's own fields in one, in this order of weight."""
     content = {} if request.settings is None else read_settings(request.settings)
-    settings = settings_from({**content, **request.overrides})
-    if request.prompt:
-        settings = replace(settings, prompts=prompts_by_frame(request.prompt))
+    prompts = {"animation_prompts": request.prompt} if request.prompt else {}
+    settings = settings_from({**content, **request.overrides, **prompts})
     names = ("mode", "frames", "width", "height", "fps", "seed", "image", "video")
     given = {name: getattr(request, name) for name in names if getattr(request, name) is not None}
     return replace(settings, **given)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gen.clips import to_uint8
 from gen.keyframes.warps import Border, border_mode, intrinsics
 
 NEAREST = 0.02
@@ -58,7 +59,7 @@ def warp_scene(
         return looked_up
     known_depth = np.where(is_known, new_depth, np.nan)
     filled = _filled_from_behind(np.dstack([looked_up, known_depth]).astype(np.float32))[..., :3]
-    return np.where(is_known[..., None], looked_up, np.clip(np.rint(filled), 0, 255)).astype(np.uint8)
+    return np.where(is_known[..., None], looked_up, to_uint8(filled))
 
 
 class _Projection:

@@ -27,8 +27,9 @@ def sheet_motions(
 
     Uses angle (degrees, anticlockwise), zoom (above 1 is closer), translation_x and _y (pixels, to the right
     and down), transform_center_x and _y (the fixed point, as parts of the frame), and the turns of the sheet
-    in space, perspective_flip_theta (roll, anticlockwise), _phi (tilt) and _gamma (pan), seen with a diagonal
-    field of view of perspective_flip_fv, all in degrees. The sheet is shifted, turned, zoomed, then flipped.
+    in space, perspective_flip_theta (roll, clockwise), _phi (tilt, the bottom comes nearer) and _gamma (pan,
+    the left comes nearer), in degrees, around its middle; perspective_flip_fv (degrees) is the angle at which
+    a ball as wide as the diagonal is seen. The sheet is shifted, turned, zoomed, then flipped.
     """
     radians = np.radians(values["angle"])
     cos, sin = values["zoom"] * np.cos(radians), values["zoom"] * np.sin(radians)
@@ -43,9 +44,9 @@ def _flips(values: dict[str, np.ndarray], width: int, height: int) -> np.ndarray
     """A sheet turned in space around its middle, seen from where it filled the frame."""
     theta, phi, gamma = (values[f"perspective_flip_{name}"] for name in ("theta", "phi", "gamma"))
     half_diagonal = 0.5 * np.hypot(width, height)
-    focal = half_diagonal / np.tan(np.radians(np.clip(values["perspective_flip_fv"], 1, 170)) / 2)
+    focal = half_diagonal / np.sin(np.radians(np.clip(values["perspective_flip_fv"], 1, 170)) / 2)
     zero, one = np.zeros_like(focal), np.ones_like(focal)
-    rotation = _rotations(phi, gamma, -theta)
+    rotation = _rotations(-phi, -gamma, theta)
     # Points (x, y, 0) of the sheet, turned, then moved ahead of the camera by the focal length.
     onto_sheet = _matrices([[one, zero, zero], [zero, one, zero], [zero, zero, zero]])
     ahead = _matrices([[zero, zero, zero], [zero, zero, zero], [zero, zero, focal]])
@@ -58,14 +59,15 @@ def _flips(values: dict[str, np.ndarray], width: int, height: int) -> np.ndarray
 def camera_motions(values: dict[str, np.ndarray]) -> np.ndarray:  # [F, 4, 4]
     """For every frame the matrix that takes points seen from the frame before to points seen from it.
 
-    Camera axes are x right, y down, z forward; lengths are depths. The camera moves by translation_x (right),
-    _y (up) and _z (forward), UNITS_PER_DEPTH to a depth, and turns by rotation_3d_x (tilts up), _y (pans to
-    the right) and _z (the picture turns anticlockwise), degrees.
+    Camera axes are x right, y down, z forward; lengths are depths. The camera turns by rotation_3d_x (tilts
+    up), _y (pans to the right) and _z (the picture turns anticlockwise), degrees, then moves along its new
+    axes by translation_x (right), _y (up) and _z (forward), UNITS_PER_DEPTH to a depth.
     """
     before_from_after = np.zeros((len(values["translation_x"]), 4, 4))
-    before_from_after[:, :3, :3] = _rotations(*(values[f"rotation_3d_{axis}"] for axis in "xyz"))
-    steps = (values["translation_x"], -values["translation_y"], values["translation_z"])
-    before_from_after[:, :3, 3] = np.stack(steps, -1) / UNITS_PER_DEPTH
+    rotation = _rotations(*(values[f"rotation_3d_{axis}"] for axis in "xyz"))
+    steps = np.stack([values["translation_x"], -values["translation_y"], values["translation_z"]], -1)
+    before_from_after[:, :3, :3] = rotation
+    before_from_after[:, :3, 3] = np.einsum("fij,fj->fi", rotation, steps) / UNITS_PER_DEPTH
     before_from_after[:, 3, 3] = 1
     return np.linalg.inv(before_from_after)
 
@@ -136,11 +138,11 @@ def intrinsics(focal: float, width: int, height: int) -> np.ndarray:  # [3, 3]
 
 
 def _rotations(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:  # [F, 3, 3]
-    """Turns about the axes x (right), y (down) and z (forward) in degrees, of points as the camera sees them
-    when the camera itself tilts up, pans right and rolls clockwise."""
+    """Turns in degrees about z (forward), then y (down), then x (right): the product Rx Ry Rz, which turns a
+    camera up, to the right and clockwise."""
     from scipy.spatial.transform import Rotation
 
-    return Rotation.from_euler("xyz", np.stack([x, y, z], -1), degrees=True).as_matrix()
+    return Rotation.from_euler("XYZ", np.stack([x, y, z], -1), degrees=True).as_matrix()
 
 
 def _translations(x: np.ndarray, y: np.ndarray) -> np.ndarray:  # [F, 3, 3]

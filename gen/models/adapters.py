@@ -35,6 +35,7 @@ def plain(job: Job) -> dict[str, Any]:
         "strength": job.strength,
         "control_video": _pictures(job.control),
         "conditioning_scale": job.control_scale,
+        "face_video": _pictures(job.face),
         "motion_bucket_id": job.motion,
         "noise_aug_strength": job.noise,
         "c2w": None if job.cameras is None else job.cameras.world_from_camera,
@@ -89,10 +90,11 @@ def wan_animate(job: Job) -> dict[str, Any]:
 
     arguments = plain(job)
     arguments["pose_video"] = arguments.pop("control_video")
-    face = job.face
-    if face is None:
+    if job.face is None:
         assert job.image is not None
-        face = np.broadcast_to(_square(job.image), (job.frames, *_square(job.image).shape))
+        face = np.broadcast_to(_square(job.image), (job.frames, ANIMATE_FACE, ANIMATE_FACE, 3))
+    else:
+        face = np.stack([_square(frame) for frame in job.face])
     arguments["face_video"] = _pictures(face)
     arguments["segment_frame_length"] = min(job.frames, 77)
     return arguments

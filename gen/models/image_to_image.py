@@ -4,25 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from gen.errors import GenerateError
-from gen.events import Event
+from gen.events import Event, ignore
 from gen.models.find import find_model
 from gen.models.job import Job
 from gen.models.loading import load
 from gen.models.running import call, pictures_of, run
-from gen.requests import Memory
+from gen.video_request import Memory
 
-Redraw = Callable[[np.ndarray, str, str, float, int, float, int], np.ndarray]
-"""Frame [H, W, 3] uint8, prompt, negative prompt, strength, steps, guidance, seed; a frame of that size."""
+
+class Redraw(Protocol):
+    """An image model: draws over a frame [H, W, 3] uint8 and returns one of the same size."""
+
+    def __call__(
+        self,
+        frame: np.ndarray,
+        prompt: str,
+        negative: str,
+        strength: float,
+        steps: int,
+        guidance: float,
+        seed: int,
+        /,
+    ) -> np.ndarray: ...
 
 
 def image_to_image(
     model: str | Path,
     memory: Memory | None = None,
-    on_event: Callable[[Event], None] = lambda event: None,
+    on_event: Callable[[Event], None] = ignore,
 ) -> Redraw:
     """Load an image model that draws over frames, one after another.
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One run of a model. Pictures are uint8 sRGB of `width` x `height`; None is what nobody asked for."""
+    """One run of a model. Pictures are uint8 sRGB of `width` x `height`, all but the face; None is what
+    nobody asked for."""
 
     task: Task
     width: int
@@ -44,7 +45,7 @@ class Job:
     """[F, H, W, 3], depth, edges, skeletons or segments that each frame is to follow."""
     control_scale: float | None = None
     face: np.ndarray | None = None
-    """[F, S, S, 3], the face that moves."""
+    """[F, h, w, 3] in any size, the face that moves."""
     timeline: Timeline | None = None
     """Frames to keep and to make."""
     cameras: Cameras | None = None

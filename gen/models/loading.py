@@ -22,7 +22,7 @@ from gen.models.memory import (
 )
 from gen.models.quantised import gguf_bytes, gguf_network, quantisation
 from gen.models.spec import Lora, ModelSpec, Part, Task
-from gen.requests import Memory
+from gen.video_request import Memory
 
 
 def load(spec: ModelSpec, task: Task, memory: Memory, on_event: Callable[[Event], None]) -> Any:
@@ -147,7 +147,8 @@ def libraries() -> tuple[Any, Any]:
         import transformers  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise GenerateError(
-            f"A video model needs {error.name}, which is not installed: run `pip install 'splatreel[gen]'`."
+            f"A video model needs {error.name}, which is not installed: run `pip install '.[gen]'` in "
+            f"a checkout."
         ) from error
     # What they would print and draw bars for, events tell.
     for library in (diffusers, transformers):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from gen.errors import GenerateError
-from gen.requests import Memory
+from gen.video_request import Memory
 
 Offload = Literal["none", "model", "group"]
 

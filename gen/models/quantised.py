@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gen.errors import GenerateError
-from gen.requests import Quantise
+from gen.video_request import Quantise
 
 PACKAGES = {"nf4": "bitsandbytes", "int8": "torchao", "gguf": "gguf"}
 

@@ -17,7 +17,7 @@ from gen.models.progress import Progress
 from gen.models.spec import ModelSpec
 from gen.models.steering import steer
 from gen.models.trajectories import Cameras
-from gen.requests import Memory
+from gen.video_request import Memory
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 """What PyTorch says, in lower case, depending on the device."""

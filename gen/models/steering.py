@@ -12,7 +12,7 @@ from gen.models.find import local_folder
 from gen.models.job import Job
 from gen.models.loading import fetch_lora
 from gen.models.spec import Lora, ModelSpec
-from gen.requests import Memory
+from gen.video_request import Memory
 
 STRIDE = 4
 """Frames from one FreeNoise window to the next."""

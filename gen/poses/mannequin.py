@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from gen.clips import to_uint8
 from gen.poses.skeletons import JOINTS, Poses
 
 Action = Literal["walk", "wave", "turn"]
@@ -208,7 +209,7 @@ class _Scene:
             self._draw_limb(limb, picture, parts, depth)
         self._draw_face(picture, depth)
         small = cv2.resize(picture, (self.width, self.height), interpolation=cv2.INTER_AREA)
-        return np.clip(np.rint(small), 0, 255).astype(np.uint8), parts[::FINE, ::FINE].copy()
+        return to_uint8(small), parts[::FINE, ::FINE].copy()
 
     def _draw_limb(self, limb: _Limb, picture: np.ndarray, parts: np.ndarray, depth: np.ndarray) -> None:
         a, b = self.place(limb.start) * FINE, self.place(limb.end) * FINE

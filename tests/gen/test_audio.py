@@ -101,6 +101,27 @@ def test_channels_follow_the_sound():
     assert all(values[100:].max() == 0 for values in channels.values())  # the sound is over
 
 
+@pytest.mark.parametrize("fps", [24, 30, 1])
+def test_a_film_shorter_than_the_sound_hears_its_own_part_of_it(fps):
+    t = np.arange(6 * RATE) / RATE
+    samples = (np.where(t < 4, 0.1, 1) * np.sin(2 * np.pi * 80 * t)).astype(np.float32)
+    heard = analyse(Sound(samples))
+    whole, part = heard.channels(round(6 * fps), fps), heard.channels(round(2 * fps), fps)
+    for name, values in part.items():
+        assert values.max() <= 1
+        np.testing.assert_allclose(values, whole[name][: len(values)], atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.15, 0.4])
+def test_a_very_short_sound_can_be_followed(seconds):
+    heard = analyse(Sound(noise(seconds)))
+    channels = heard.channels(12, 24)
+    assert len(heard.beats) == 0
+    assert all(
+        np.isfinite(values).all() and 0 <= values.min() <= values.max() <= 1 for values in channels.values()
+    )
+
+
 @pytest.mark.parametrize("fps", [24, 30, 12.5])
 def test_a_zoom_that_follows_the_beat_peaks_on_it(fps):
     samples, times = clicks(120)
@@ -117,17 +138,20 @@ def files(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("sound")
     write_wav(folder / "clicks.wav", clicks(120, 4)[0])
     write_wav(folder / "noise.wav", noise(4))
+    write_wav(folder / "click.wav", noise(0.05))
     write_wav(folder / "silence.wav", np.zeros(RATE * 2, np.float32))
     (folder / "text.mp3").write_text("no sound at all")
     pictures = np.random.default_rng(0).integers(0, 255, (8, 64, 64, 3), np.uint8)
     write_mp4(folder / "mute.mp4", pictures, width=64, height=64, fps=24)
+    write_mp4(folder / "slow.mp4", pictures, width=64, height=64, fps=12)
     Image.fromarray(pictures[0]).resize((96, 64)).save(folder / "picture.png")
     return folder
 
 
 def request(files: Path, out: Path, sound: str = "clicks.wav", **fields) -> AudioReactiveRequest:
     own = {name: fields.pop(name) for name in ("start",) if name in fields}
-    keyframes = KeyframesRequest(out=out / "film.mp4", image=files / "picture.png", **fields)
+    fields = {"image": files / "picture.png"} | fields
+    keyframes = KeyframesRequest(out=out / "film.mp4", **fields)
     return AudioReactiveRequest(audio=files / sound, keyframes=keyframes, **own)
 
 
@@ -187,8 +211,11 @@ def test_the_sound_lies_under_the_pictures(files, tmp_path):
         ("mute.mp4", {}, "has no sound in it"),
         ("text.mp3", {}, "cannot be read as sound"),
         ("none.wav", {}, "cannot be read as sound.*No such file"),
-        ("clicks.wav", {"start": 9.0}, "has 4.0 s of sound.*from 9 s on"),
+        ("clicks.wav", {"start": 9.0}, "has 4 s of sound.*from 9 s on.*start earlier"),
+        ("click.wav", {}, "has 0.05 s of sound.*at least 0.1 s were expected: give a longer one"),
         ("clicks.wav", {"start": -1.0}, "begin at -1 s"),
+        ("clicks.wav", {"fps": 0}, "at 0 per second"),
+        ("clicks.wav", {"frames": 0}, "would have 0 frames"),
     ],
 )
 def test_bad_sound_is_a_sentence(files, tmp_path, sound, fields, message):
@@ -200,3 +227,24 @@ def test_noise_can_be_followed_by_its_loudness(files, tmp_path):
     quiet = {"pulse": "0:(1+0.1*loudness)", "translation_z": "0:(1)"}
     plan, _ = plan_audio_reactive(request(files, tmp_path, "noise.wav", overrides=quiet))
     assert plan.values["pulse"].std() > 0
+
+
+def test_a_video_that_moves_to_a_sound_keeps_its_speed(files, tmp_path):
+    still = {"pulse": "1", "translation_z": "0"}
+    asked = request(files, tmp_path, video=files / "slow.mp4", image=None, overrides=still)
+    plan, _ = plan_audio_reactive(asked)
+    assert (plan.fps, plan.frames) == (12, 48)  # of 4 s
+    nth = {
+        "extract_nth_frame": 2,
+        "animation_mode": "Video Input",
+        "video_init_path": str(files / "slow.mp4"),
+    }
+    plan, _ = plan_audio_reactive(request(files, tmp_path, image=None, overrides={**still, **nth}))
+    assert (plan.fps, plan.frames) == (6, 24)
+
+
+@pytest.mark.parametrize(("fields", "notes"), [({}, True), ({"frames": 8}, False)])
+def test_a_sound_that_is_longer_than_any_film_is_said_to_be(files, tmp_path, monkeypatch, fields, notes):
+    monkeypatch.setattr("gen.audio.reactive.MAX_FRAMES", 24)
+    plan, _ = plan_audio_reactive(request(files, tmp_path, **fields))
+    assert any("ends after 1.0 s of the sound" in note for note in plan.notes) == notes

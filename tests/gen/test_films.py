@@ -16,7 +16,7 @@ from gen.errors import GenerateError
 from gen.events import Event, FrameRendered, VideoReused
 from gen.generate import generate
 from gen.keyframes.request import KeyframesRequest
-from gen.requests import Memory
+from gen.video_request import Memory
 
 BPM = 120
 FILES = ["film.json", "film.mp4", "film.sheet.png", "film_frames", "picture.png"]
@@ -144,3 +144,26 @@ def test_a_model_redraws_what_the_prompts_and_schedules_say(tiny, picture: Path,
     ):
         assert (film(**change) != plain).any(), change
     assert np.array_equal(film(), plain)
+
+
+def test_another_commit_of_the_model_is_another_film(
+    tiny, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny.spec("sd-1.5")
+    request = KeyframesRequest(
+        out=tmp_path / "film.mp4",
+        image=picture,
+        frames=2,
+        model="sd-1.5",
+        memory=Memory(device="cpu"),
+        prompt="a red ball",
+        overrides={"steps": "0:(2)"},
+    )
+    for commit in ("a1b2", "c3d4"):
+        monkeypatch.setattr("gen.planning.revision_of", lambda folder, spec, commit=commit: commit)
+        events: list[Event] = []
+        video = generate(request, on_event=events.append)
+        assert not video.reused
+        assert video.sidecar["model"]["revision"] == commit
+        assert not [event for event in events if "earlier run" in getattr(event, "text", "")]
+        assert generate(request).reused

@@ -5,7 +5,7 @@ import pytest
 
 from gen.errors import GenerateError
 from gen.keyframes.deforum_settings import DEFAULT_SCHEDULES
-from gen.keyframes.depth import depth_between, load_depth_model, scaled_closeness
+from gen.keyframes.depth import closeness_from, depth_between, scaled_closeness
 from gen.keyframes.pictures import add_noise, match_colours, perlin_noise, scale_contrast
 from gen.keyframes.scene import warp_scene
 from gen.keyframes.warps import camera_motions, focal_length, plane_motion, sheet_motions, warp_sheet, zoomed
@@ -83,7 +83,7 @@ def test_flips_turn_the_sheet_in_space():
     corner = sheet(perspective_flip_gamma=30) @ [SIDE, 0, 1]
     assert corner[2] != pytest.approx(1)
     roll = sheet(perspective_flip_theta=90)
-    np.testing.assert_allclose(roll / roll[2, 2], sheet(angle=90), atol=1e-9)
+    np.testing.assert_allclose(roll / roll[2, 2], sheet(angle=-90), atol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +100,49 @@ def test_flips_turn_the_sheet_in_space():
 def test_a_camera_moves_as_it_is_told(changes, pixel, seen_at):
     seen = plane_motion(camera(**changes), 1.0, 50, 50, SIDE, SIDE) @ [*pixel, 1]
     np.testing.assert_allclose(seen[:2] / seen[2], seen_at, atol=1e-9)
+
+
+def test_turns_and_moves_of_a_camera_combine_as_in_deforum():
+    """Rows of points times Rx Ry Rz, plus the move (py3d's cameras): X after Y after Z, in the new axes."""
+    changes = {"rotation_3d_x": 20, "rotation_3d_y": -30, "rotation_3d_z": 40}
+    changes |= {"translation_x": 30, "translation_y": 50, "translation_z": 80}
+    x, y, z = (np.radians(changes[f"rotation_3d_{axis}"]) for axis in "xyz")
+    about_x = np.array([[1, 0, 0], [0, np.cos(x), -np.sin(x)], [0, np.sin(x), np.cos(x)]])
+    about_y = np.array([[np.cos(y), 0, np.sin(y)], [0, 1, 0], [-np.sin(y), 0, np.cos(y)]])
+    about_z = np.array([[np.cos(z), -np.sin(z), 0], [np.sin(z), np.cos(z), 0], [0, 0, 1]])
+    points = np.random.default_rng(0).normal(size=(5, 3))
+    expected = points @ (about_x @ about_y @ about_z) + np.array([-30, 50, -80]) / 200
+    motion = camera(**changes)
+    np.testing.assert_allclose(points @ motion[:3, :3].T + motion[:3, 3], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("changes", "larger"),
+    [
+        # As in Deforum: the roll is clockwise, a tilt brings the bottom nearer, a pan the left.
+        ({"perspective_flip_phi": 20}, (0.5, 1.0)),
+        ({"perspective_flip_gamma": 20}, (0.0, 0.5)),
+    ],
+)
+def test_flips_turn_the_way_deforum_turns(changes, larger):
+    motion = sheet(**changes)
+
+    def size(x: float, y: float) -> float:
+        """How much larger things become there."""
+        spot = np.array([[x, y, 1], [x + 0.01, y, 1], [x, y + 0.01, 1]]) * [SIDE, SIDE, 1]
+        seen = spot @ motion.T
+        seen = seen[:, :2] / seen[:, 2:]
+        return abs(np.linalg.det(seen[1:] - seen[0])) / (0.01 * SIDE) ** 2
+
+    assert size(*larger) > 1 > size(1 - larger[0], 1 - larger[1])
+
+
+def test_flips_are_seen_from_as_far_as_in_deforum():
+    # A sheet that is tilted until its bottom edge is half a side nearer, from diagonal / (2 sin(fv / 2)).
+    distance = np.hypot(SIDE, SIDE) / (2 * np.sin(np.radians(40 / 2)))
+    bottom = sheet(perspective_flip_phi=90, perspective_flip_fv=40) @ [SIDE, SIDE, 1]
+    expected = SIDE / 2 + SIDE / 2 * distance / (distance - SIDE / 2)
+    assert bottom[0] / bottom[2] == pytest.approx(expected)
 
 
 def test_a_flat_scene_is_a_wall(picture):
@@ -216,7 +259,7 @@ def test_a_depth_model_is_loaded_from_a_folder(tmp_path, picture):
     transformers.DepthAnythingForDepthEstimation(config).save_pretrained(tmp_path)
     processor = transformers.DPTImageProcessor(size={"height": 28, "width": 28}, ensure_multiple_of=14)
     processor.save_pretrained(tmp_path)
-    closeness = load_depth_model(str(tmp_path))
+    closeness = closeness_from(str(tmp_path))
     found = closeness(picture)
     assert found.shape == (SIDE, SIDE)
     assert (found.min(), found.max()) == (0, 1)
@@ -227,4 +270,4 @@ def test_a_depth_model_is_loaded_from_a_folder(tmp_path, picture):
 def test_a_missing_depth_model_is_a_sentence():
     pytest.importorskip("transformers")
     with pytest.raises(GenerateError, match=r'depth model "/nowhere" could not be loaded.*hf download'):
-        load_depth_model("/nowhere")
+        closeness_from("/nowhere")

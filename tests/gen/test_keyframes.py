@@ -105,6 +105,12 @@ def test_the_model_is_asked_what_the_schedules_say(ask):
     assert [call["seed"] for call in calls] == [7, 8, 8, 9, 9, 10, 10]
 
 
+def test_words_for_all_prompts_are_added_to_one_that_was_asked_for(ask):
+    words = {"animation_prompts_positive": "oil paint", "animation_prompts_negative": "text"}
+    plan = plan_keyframes(ask(prompt="a wave --neg a dog", settings=words))
+    assert (plan.prompts[0], plan.negatives[0]) == ("a wave, oil paint", "a dog, text")
+
+
 def test_a_frame_is_warped_matched_contrasted_and_made_noisy_in_this_order(ask, image):
     painter = Painter()
     settings = {"zoom": "0:(1.1)", "contrast": "0:(1.2)", "noise": "0:(0.1)", "color_coherence": "RGB"}
@@ -229,7 +235,7 @@ def test_another_sound_makes_another_film(ask):
 
 def test_depth_makes_near_things_move_more(ask, monkeypatch):
     ramp = np.tile(np.linspace(0, 1, WIDTH, dtype=np.float32), (HEIGHT, 1))
-    monkeypatch.setattr("gen.keyframes.drawing.load_depth_model", lambda name: lambda picture: ramp)
+    monkeypatch.setattr("gen.keyframes.drawing.closeness_from", lambda name: lambda picture: ramp)
     settings = {"translation_x": "0:(3)", "translation_z": "0:(0)"}
     flat = ask("flat", settings=settings, model=None, mode="3D")
     deep = ask("deep", settings=settings, model=None, mode="3D", depth_model="some")
@@ -272,6 +278,15 @@ def test_a_video_is_moved_by_all_motions_so_far(ask, image, tmp_path):
         assert np.array_equal(frame, np.roll(picture(image), 5 * number, 1))
 
 
+def test_a_film_longer_than_its_video_says_that_it_starts_again(ask, image, tmp_path):
+    folder = tmp_path / "clip"
+    folder.mkdir()
+    for number in range(3):
+        Image.open(image).save(folder / f"{number}.png")
+    notes = [plan_keyframes(ask(image=None, video=folder, frames=count)).notes for count in (3, 4)]
+    assert ["starts again" in " ".join(said) for said in notes] == [False, True]
+
+
 def test_progress_is_reported(ask):
     events = []
     list(generate_keyframes(ask(), redraw=Painter(), on_event=events.append))
@@ -293,6 +308,15 @@ def test_seeds(ask, behavior, seeds):
     assert list(plan_keyframes(ask(settings=settings)).seeds[:4]) == seeds
 
 
+@pytest.mark.parametrize(
+    ("behavior", "seeds"), [("iter", [8, 9, 10]), ("alternate", [8, 7, 8]), ("ladder", [9, 8, 10])]
+)
+def test_seeds_count_the_pictures_that_are_drawn(ask, behavior, seeds):
+    painter = Painter()
+    film(ask(settings={"seed_behavior": behavior, "diffusion_cadence": 2}), painter)
+    assert [call["seed"] for call in painter.calls] == seeds  # of frames 2, 4 and 6; the first is given
+
+
 def test_random_seeds_can_be_had_again(ask):
     plans = [plan_keyframes(ask(settings={"seed_behavior": "random"}, seed=seed)).seeds for seed in (1, 1, 2)]
     assert plans[0] == plans[1] != plans[2]
@@ -307,6 +331,12 @@ def test_random_seeds_can_be_had_again(ask):
         ({"mode": "Video Input"}, "redraws a video, but none was given"),
         ({"width": 90}, "width is 90 px, but a multiple of 8.*try 88"),
         ({"frames": 1}, "1 frames at 24 per second"),
+        ({"frames": 0}, "0 frames at 24 per second"),
+        ({"frames": -3, "image": None, "video": Path(__file__).parent, "mode": "2D"}, "-3 frames"),
+        ({"fps": 0}, "8 frames at 0 per second"),
+        ({"width": 0}, "width is 0 px"),
+        ({"depth_model": "some"}, "depth model was given, but the mode is 2D.*choose 3D"),
+        ({"settings": {"zoom": ["0:(1)"]}}, r'setting "zoom" is \["0:\(1\)"\].*0:\(1.0\), 30:'),
         ({"prompt": ""}, "no prompts"),
         ({"settings": {"zoom": "0:(0)"}}, "zoom schedule gives 0 at frame 0"),
         ({"settings": {"zoom": "0:(beat)"}}, 'zoom schedule has "beat"'),
@@ -321,6 +351,8 @@ def test_wrong_requests_are_a_sentence(ask, fields, message):
 def test_names_are_checked_at_once(ask):
     with pytest.raises(GenerateError, match=r'"zooom" is not a setting.*zoom'):
         ask(settings={"zooom": "0:(1)"})
+    with pytest.raises(GenerateError, match="a picture and a video to start from, but"):
+        ask(video=Path("clip.mp4"))
     with pytest.raises(GenerateError, match=r"must end in \.mp4"):
         KeyframesRequest(out=Path("film.avi"))
 

@@ -15,8 +15,8 @@ from gen.models.job import Job
 from gen.models.loading import load, place
 from gen.models.running import Footage, call, call_arguments, pictures_of, run
 from gen.models.spec import Lora, ModelSpec, Task
-from gen.requests import Memory
 from gen.timeline import connect, extend_backward, extend_forward
+from gen.video_request import Memory
 
 CPU = Memory(device="cpu")
 

@@ -10,7 +10,7 @@ from gen.errors import GenerateError
 from gen.models.catalogue import CATALOGUE
 from gen.models.memory import choose_offload, component_bytes, network_bytes
 from gen.models.spec import FrameRule, fills_chunks
-from gen.requests import Memory
+from gen.video_request import Memory
 
 GIB = 2**30
 RULES = (*{spec.rule for spec in CATALOGUE}, FrameRule(7, 3, 1, 50))

@@ -5,22 +5,25 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pictures import cameras, clip, moving, still
 
+from gen.depth_model import load_depth_model
 from gen.errors import GenerateError
 from gen.events import Notice
 from gen.models.find import find_model, models
 from gen.models.image_to_image import image_to_image
 from gen.models.job import Job
-from gen.models.loading import load
+from gen.models.loading import libraries, load
 from gen.models.running import run
 from gen.models.spec import Lora
-from gen.requests import Memory
+from gen.recaption import recaption
 from gen.timeline import extend_forward
+from gen.video_request import Memory
 
 CPU = Memory(device="cpu")
 
@@ -265,3 +268,13 @@ def test_a_folder_of_an_unknown_pipeline(tiny, tmp_path):
         find_model(str(tmp_path), "text")
     (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "LTXImageToVideoPipeline"}))
     assert find_model(str(tmp_path), "image").pipelines == {"image": "LTXImageToVideoPipeline"}
+
+
+@pytest.mark.parametrize(
+    "needs_packages", [libraries, lambda: load_depth_model("any"), lambda: recaption("a ball", "any")]
+)
+def test_packages_that_are_missing_are_installed_from_a_checkout(needs_packages, monkeypatch):
+    """The package is in no index."""
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(GenerateError, match=r"transformers, which is not installed: .*'\.\[gen\]'"):
+        needs_packages()

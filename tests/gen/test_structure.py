@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gen.depth_model import load_depth_model
 from gen.errors import GenerateError
 from gen.poses import extraction as pose_extraction
 from gen.poses.extraction import PoseWeights, body_parts, extract_poses, pose_weights, segment_people
@@ -89,6 +90,19 @@ def test_depth_of_a_model_in_a_folder(depth_model: Path, disc: np.ndarray) -> No
     assert not np.array_equal(depth, depth_frames(255 - disc[:2], depth_model))
 
 
+def test_what_a_metric_model_sees_is_turned_around(depth_model: Path, tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    config = transformers.GLPNConfig(
+        depths=[1] * 4, hidden_sizes=[8] * 4, num_attention_heads=[1] * 4, decoder_hidden_size=8
+    )
+    transformers.GLPNForDepthEstimation(config).save_pretrained(tmp_path)
+    transformers.GLPNImageProcessor().save_pretrained(tmp_path)
+    metric, relative = load_depth_model(tmp_path), load_depth_model(depth_model)
+    output = np.array([[1.0, 2.0, 4.0]], np.float32)
+    assert metric.nearness(output).tolist() == [[1.0, 0.5, 0.25]]
+    assert relative.nearness(output).tolist() == output.tolist()
+
+
 def test_segments_follow_what_moves(disc: np.ndarray) -> None:
     found = segmentation_frames(disc, segments=4)
     assert found.shape == disc.shape
@@ -147,4 +161,4 @@ def test_a_missing_depth_model_is_a_sentence(disc: np.ndarray, tmp_path: Path) -
     with pytest.raises(GenerateError) as raised:
         depth_frames(disc[:1], tmp_path)
     assert "\n" not in str(raised.value)
-    assert "cannot be loaded" in str(raised.value)
+    assert "could not be loaded" in str(raised.value)

@@ -30,15 +30,14 @@ from gen.requests import (
     FirstLastRequest,
     ImageRequest,
     LoopRequest,
-    Memory,
     PoseRequest,
     Request,
     RestyleRequest,
-    Sampling,
     StructureRequest,
     TextRequest,
     TravelRequest,
 )
+from gen.video_request import Memory, Sampling
 
 CPU = Memory(device="cpu")
 WORDS = "a red ball"
@@ -321,6 +320,27 @@ def test_a_video_for_reconstruction_goes_to_the_model_with_cameras(tiny, inputs,
     assert "moving objects" in video.sidecar["negative_prompt"]
 
 
+def test_a_caption_is_made_once_for_a_video_and_its_maker_named(tiny, inputs, tmp_path, monkeypatch):
+    tiny.spec("sana-wm")
+    answers = iter([("a ball of red wool", "apache-2.0"), ("another ball", "apache-2.0")])
+    monkeypatch.setattr("gen.recaption._ask", lambda *question: next(answers))
+    shared = {"width": 64, "height": 64, "frames": 9, "sampling": Sampling(steps=1), "memory": CPU}
+    request = ImageRequest(
+        image=inputs.picture(0),
+        prompt=WORDS,
+        recaption="some-model",
+        for_reconstruction=True,
+        out=tmp_path / "clip.mp4",
+        **shared,
+    )
+    video = generate(request)
+    assert video.sidecar["prompt"] == WORDS
+    assert video.sidecar["caption"].startswith("a ball of red wool, static scene")
+    assert video.sidecar["caption_by"] == {"model": "some-model", "licence": "apache-2.0"}
+    assert generate(request).reused
+    assert next(answers)[0] == "another ball"  # nobody asked for it
+
+
 def test_everything_that_decides_the_frames_makes_another_request(tiny, inputs, tmp_path):
     tiny.spec("wan-2.1-1.3b")
     workflow, out = WORKFLOWS[0], tmp_path / "clip.mp4"
@@ -343,6 +363,17 @@ def test_everything_that_decides_the_frames_makes_another_request(tiny, inputs, 
     # Where it runs and what is kept does not count.
     slow = replace(CPU, tiling=False)
     assert generate(workflow.request(inputs, out, camera="orbit-left", memory=slow)).reused
+
+
+def test_the_guidance_of_a_second_expert_is_recorded_where_it_counted(tiny, inputs, tmp_path):
+    tiny.spec("wan-2.2-a14b")
+    workflow = replace(WORKFLOWS[0], model="wan-2.2-a14b")
+    plain = generate(workflow.request(inputs, tmp_path / "plain.mp4"))
+    asked = workflow.request(inputs, tmp_path / "asked.mp4", sampling=Sampling(steps=2, guidance=5.0))
+    # Both experts follow a guidance that was asked for.
+    used = [video.sidecar["settings"]["sampling"] for video in (plain, generate(asked))]
+    assert [said["guidance"] for said in used] == [4.0, 5.0]
+    assert [said.get("guidance_scale_2") for said in used] == [3.0, None]
 
 
 def test_another_file_under_the_same_name_is_another_request(tiny, tmp_path):
@@ -393,6 +424,21 @@ def test_a_size_that_cannot_be_made_is_moved_and_said(tiny, inputs, tmp_path):
         (
             lambda of: ImageRequest(image=of.picture(0), model="svd-xt", camera="orbit-left"),
             "follows neither",
+        ),
+        (lambda of: ImageRequest(image=of.picture(0), model="svd-xt", recaption="rules"), "takes no words"),
+        (
+            lambda of: ImageRequest(image=of.picture(0), model="wan-2.2-5b", recaption="rules"),
+            "no prompt to make it of",
+        ),
+        (
+            lambda of: ImageRequest(image=of.picture(0), for_reconstruction=True, model="sana-wm", motion=60),
+            "sana-wm.*takes no motion",
+        ),
+        (
+            lambda of: AnimateRequest(
+                image=of.picture(0), driving=of.joints(), face=of.video(0), model="vace-1.3b"
+            ),
+            "takes no face video",
         ),
         (lambda of: TextRequest(prompt=WORDS, model="wan-2.1-1.3b", arc_degrees=30), "follows no angles"),
         (lambda of: TextRequest(prompt=WORDS, model="wan-2.1-1.3bb"), "did you mean"),
