@@ -143,9 +143,15 @@ class _LookAgain:
         """
         if self.shot.frames > MOST_FRAMES:
             return found
-        _, matches = find_matches(
-            self.frames, self.shot, self.work, seed=self.seed, pairs="all", on_event=self.on_event
-        )
+        try:
+            _, matches = find_matches(
+                self.frames, self.shot, self.work, seed=self.seed, pairs="all", on_event=self.on_event
+            )
+        except CameraSolveError as error:  # what was found stands
+            self.on_event(
+                Notice(f"what goes along with the camera was not looked for: {error}", warning=True)
+            )
+            return found
         cameras, best = chained, found
         most = neighbours_agree(matches, found.solution.solved, self.frames)
         for _ in range(FOLLOWED):

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from itertools import combinations
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
+from recon import moving
+from recon.errors import CameraSolveError
+from recon.events import Event, Notice
 from recon.followers import FAR, follower_masks, neighbours_agree
 from recon.matches import Matches
 from recon.solve import Solved
@@ -81,3 +85,19 @@ def test_neighbours_agree_with_the_cameras_of_the_still_scene_most(scene: tuple[
     right = neighbours_agree(matches, solved(orbit()), frames)
     assert right > 0.6
     assert right > neighbours_agree(matches, solved(standing), frames) + 0.2
+
+
+def test_cameras_stand_when_the_second_look_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The solver's process may crash or run out of time while it matches all pairs."""
+
+    def crash(*_: object, **__: object) -> None:
+        raise CameraSolveError("the solver crashed")
+
+    monkeypatch.setattr(moving, "find_matches", crash)
+    said: list[Event] = []
+    frames, shot = Mock(), Mock(frames=20)
+    look = moving._LookAgain(frames, shot, tmp_path, tmp_path, Mock(), 0, said.append)
+    found = Mock()
+    assert look.without_followers(Mock(), found) is found
+    assert isinstance(said[-1], Notice)
+    assert said[-1].warning
