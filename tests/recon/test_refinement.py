@@ -54,7 +54,7 @@ def test_wrong_cameras_become_better_and_so_do_the_pictures(tmp_path: Path) -> N
     config = replace(CONFIG, steps=700)
     fixed = fit_shot(wrong, synthetic.sparse_points(), replace(config, refine_poses=False), tmp_path / "a")
     found = fit_shot(wrong, synthetic.sparse_points(), config, tmp_path / "b")
-    assert rotation_error(found.cameras) < 0.6 * rotation_error(wrong.cameras)
+    assert rotation_error(found.cameras) < 0.65 * rotation_error(wrong.cameras)
     assert held_out(found.scores, "heldout_aligned") > held_out(fixed.scores, "heldout_aligned") + 2
     assert np.array_equal(fixed.cameras.world_from_camera, wrong.cameras.world_from_camera)
 
