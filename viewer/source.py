@@ -93,14 +93,18 @@ class SeveralSource:
         return " · ".join(source.name for source in self.sources)
 
     def file(self, relative: str) -> Path | None:
-        index, _, rest = relative.partition("/")
-        known = index.isascii() and index.isdigit() and int(index) < len(self.sources)
-        return self.sources[int(index)].file(rest) if known else None
+        source, rest = self._part(relative)
+        return source.file(rest) if source else None
 
     def edits_file(self, splats: str) -> Path | None:
-        index, _, rest = splats.partition("/")
+        source, rest = self._part(splats)
+        return source.edits_file(rest) if source else None
+
+    def _part(self, name: str) -> tuple[Source | None, str]:
+        """Whose "1/scene.ply" is, and what it is called there."""
+        index, _, rest = name.partition("/")
         known = index.isascii() and index.isdigit() and int(index) < len(self.sources)
-        return self.sources[int(index)].edits_file(rest) if known else None
+        return (self.sources[int(index)] if known else None), rest
 
     def export_folder(self) -> Path:
         return self.sources[0].export_folder()
@@ -112,13 +116,14 @@ class SeveralSource:
         for i, part in enumerate(parts):
             for entry in part["splats"]:
                 label = part["name"] if len(part["splats"]) == 1 else f"{part['name']}: {entry['label']}"
-                own = {"id": f"{i}/{entry['id']}", "url": self._moved(entry["url"], i), "label": label}
-                splats.append(entry | own | {"scene": i, "scene_name": part["name"]})
+                moved = {"id": f"{i}/{entry['id']}", "url": self._moved(entry["url"], i), "label": label}
+                splats.append(entry | moved | {"scene": i, "scene_name": part["name"]})
         for camera in parts[first]["cameras"]:
             camera |= {key: self._moved(camera[key], first) for key in ("image", "thumb") if key in camera}
         other = next((entry["id"] for entry in splats if entry["scene"] == 1), None)
-        kept = ("fps", "verdict", "reason", "metrics", "notes", "shots", "cameras", "edits", "editable")
-        base = {key: parts[first][key] for key in kept if key in parts[first]}
+        # What is of one scene alone: its kind, name and splats; and training is not followed here.
+        own = ("name", "kind", "splats", "live")
+        base = {key: value for key, value in parts[first].items() if key not in own}
         return base | {"name": self.name, "kind": "several", "splats": splats, "compare": other}
 
     @staticmethod

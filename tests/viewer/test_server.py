@@ -248,6 +248,25 @@ def test_bare_files_and_names_that_need_quoting(tmp_path: Path, splats: Splats) 
             assert get(url, "/files/notes.txt")[0] == 404
 
 
+def test_several_sources_keep_to_themselves(tmp_path: Path, scene: Path, splats: Splats) -> None:
+    """Each source's files under its number, the cameras and what goes with them of the first scene."""
+    folder = shutil.copytree(scene, tmp_path / "scene")
+    info = json.loads((folder / "scene.json").read_text())
+    (folder / "scene.json").write_text(json.dumps(info | {"training": {"long_side": 120}}))
+    write_ply(tmp_path / "other" / "thing.ply", splats)
+    with viewer.serve(tmp_path / "other" / "thing.ply", folder) as url:
+        found = manifest(url)
+        ids = [entry["id"] for entry in found["splats"]]
+        assert ids == ["0/thing.ply", "1/scene", "1/chunk-000"]
+        assert (found["kind"], found["compare"]) == ("several", "1/scene")
+        assert found["trained_scale"] == 0.5
+        assert len(found["cameras"]) == FRAMES
+        for path in [entry["url"] for entry in found["splats"]] + [found["cameras"][0]["image"]]:
+            assert get(url, "/" + path)[0] == 200, path
+        for path in ("files/thing.ply", "files/1/thing.ply", "files/0/scene.ply", "files/2/scene.ply"):
+            assert get(url, "/" + path)[0] == 404, path
+
+
 def test_import_is_cheap() -> None:
     code = "import sys, viewer; print([m for m in ('aiohttp', 'numpy', 'torch', 'PIL') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
