@@ -24,6 +24,10 @@ from recon.types import CHUNK_FRAMES, CHUNK_OVERLAP, Chunk, Frames, Shot
 
 FORMAT = "splatreel-scene"
 VERSION = 1
+SNAPSHOT = "live.splat"
+"""In a shot's folder: its Gaussians so far, while it is trained and somebody looks on."""
+WATCHED = ".watched"
+"""In the folder of all shots: touched every few seconds by whoever looks on."""
 
 
 def hash_of(*parts: object) -> str:

@@ -1,7 +1,7 @@
-"""The Gaussians of a training under way, for whoever looks on: `live.splat` in the shot's folder.
+"""The Gaussians of a training under way, for whoever looks on: `SNAPSHOT` in the shot's folder.
 
-Written only while somebody does: a viewer touches `WATCHED` in the folder above every few seconds. The file
-is in the format of antimatter15/splat: 32 bytes per Gaussian, without view-dependent colour.
+Written only while somebody does, which `WATCHED` tells. The file is in the format of antimatter15/splat:
+32 bytes per Gaussian, without view-dependent colour.
 """
 
 from __future__ import annotations
@@ -14,18 +14,16 @@ import numpy as np
 import torch
 
 from recon.errors import SceneFolderError
-from recon.scene import remove, replacing
+from recon.gaussians import SH_DC
+from recon.scene import SNAPSHOT, WATCHED, remove, replacing
 from recon.types import Gaussians
 
-SNAPSHOT = "live.splat"
-WATCHED = ".watched"
 FRESH = 10.0
 """Seconds after the last touch for which somebody counts as looking."""
 EVERY = 1.0
 """Seconds between snapshots at least."""
 SHARE = 0.015
 """Of the time that snapshots may take."""
-C0 = 0.28209479177387814  # spherical harmonic of degree 0
 ROW = np.dtype([("mean", "<f4", 3), ("scale", "<f4", 3), ("rgba", "u1", 4), ("quat", "u1", 4)])
 
 
@@ -34,7 +32,7 @@ def to_splat(gaussians: Gaussians) -> np.ndarray:
     rows = np.empty(len(gaussians), ROW)
     with torch.no_grad():
         unit = torch.nn.functional.normalize(gaussians.quats, dim=-1)
-        colour = gaussians.sh[:, 0] * C0 + 0.5
+        colour = gaussians.sh[:, 0] * SH_DC + 0.5
         rgba = torch.cat([colour, gaussians.logit_opacities.sigmoid()[:, None]], 1)
         rows["mean"] = gaussians.means.cpu().numpy()
         rows["scale"] = gaussians.log_scales.exp().cpu().numpy()

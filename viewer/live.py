@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recon.scene import WATCHED
 from viewer.training_files import TrainingFiles
 
 if TYPE_CHECKING:
@@ -19,11 +20,11 @@ MOST_PAGES = 16
 MOST_BYTES = 1024
 """A page has nothing to say; longer messages are refused."""
 HEARTBEAT = 20.0
-TOO_BIG, TRY_LATER = 1009, 1013  # RFC 6455
+TRY_LATER = 1013  # RFC 6455
 
 
 class LiveFeed:
-    """Watches while a page is connected, and touches `shots/.watched` so that a training writes snapshots."""
+    """Watches while a page is connected, and touches `WATCHED` so that a training writes snapshots."""
 
     def __init__(self, files: TrainingFiles) -> None:
         self.files = files
@@ -87,8 +88,7 @@ class LiveFeed:
         if self.files.state["stage"] == "done":
             self._look_away()
         else:
-            with contextlib.suppress(OSError):
-                self._watched.parent.mkdir(exist_ok=True)
+            with contextlib.suppress(OSError):  # before there are shots, there is nothing to be told
                 self._watched.touch()
         return self.files.news()
 
@@ -98,4 +98,4 @@ class LiveFeed:
 
     @property
     def _watched(self) -> Path:
-        return self.files.root / "shots" / ".watched"
+        return self.files.root / "shots" / WATCHED

@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from recon.scene import SNAPSHOT
 from viewer.cameras import read_json
+from viewer.splat_file import SPLAT_ROW
 
-SPLAT_ROW = 32
-"""Bytes per Gaussian of a .splat file."""
 AT_WORK = 20.0
 """Seconds after its last sign during which a training counts as going on."""
 MOST_ROWS = 500
@@ -94,21 +94,25 @@ class TrainingFiles:
 
     def news(self) -> list[dict[str, Any]]:
         """Messages about what has changed since the last time."""
-        return [*self._log_news(), *self._snapshot_news(), *self._scene_news(), *self._state_news()]
+        shots = sorted(int(path.name) for path in self.root.glob("shots/[0-9]*") if path.name.isdigit())
+        logs, snapshots = self._log_news(shots), self._snapshot_news(shots)
+        return [*logs, *snapshots, *self._scene_news(), *self._state_news(shots)]
 
     def snapshot_path(self, shot: int) -> Path:
         """Where the splats so far of a shot lie."""
-        return self.root / "shots" / f"{shot:03d}" / "live.splat"
+        return self._shot_folder(shot) / SNAPSHOT
 
-    def _shots(self) -> list[int]:
-        return sorted(int(path.name) for path in self.root.glob("shots/[0-9]*") if path.name.isdigit())
+    def _shot_folder(self, shot: int) -> Path:
+        return self.root / "shots" / f"{shot:03d}"
 
-    def _log_news(self) -> list[dict[str, Any]]:
+    def _log_path(self, shot: int) -> Path:
+        return self._shot_folder(shot) / "train.jsonl"
+
+    def _log_news(self, shots: list[int]) -> list[dict[str, Any]]:
         messages: list[dict[str, Any]] = []
-        for shot in self._shots():
+        for shot in shots:
             known = shot in self.logs
-            path = self.root / "shots" / f"{shot:03d}" / "train.jsonl"
-            tail = self.logs.setdefault(shot, LogTail(path, shot))
+            tail = self.logs.setdefault(shot, LogTail(self._log_path(shot), shot))
             new, anew = tail.read()
             if anew and known:  # trained anew: what was told before did not happen
                 self.rows = [row for row in self.rows if row["shot"] != shot]
@@ -116,21 +120,14 @@ class TrainingFiles:
             messages += new
         return messages
 
-    def _snapshot_news(self) -> list[dict[str, Any]]:
-        found = []
-        for shot in self._shots():
-            try:
-                stat = self.snapshot_path(shot).stat()
-                found.append((stat.st_mtime_ns, shot, stat.st_size))
-            except OSError:
-                continue
-        newest = max(found, default=None)
-        if newest is None:
+    def _snapshot_news(self, shots: list[int]) -> list[dict[str, Any]]:
+        newest = max(((*_stamp(self.snapshot_path(shot)), shot) for shot in shots), default=(0, 0, 0))
+        if newest[0] == 0:
             self.snapshot = self._snapshot_key = None
-        if newest is None or newest == self._snapshot_key:
+        if newest[0] == 0 or newest == self._snapshot_key:
             return []
         self._snapshot_key = newest
-        version, shot, size = newest
+        version, size, shot = newest
         step = next(
             (row["step"] for row in reversed(self.rows) if row["shot"] == shot and row["type"] == "step"), 0
         )
@@ -140,35 +137,26 @@ class TrainingFiles:
         return [self.snapshot]
 
     def _scene_news(self) -> list[dict[str, Any]]:
-        def stamp(name: str) -> tuple[int, int]:
-            try:
-                stat = (self.root / name).stat()
-                return stat.st_mtime_ns, stat.st_size
-            except OSError:
-                return 0, 0
-
         names = ("scene.json", "scene.ply", "metrics.json", "cameras/report.json")
-        before, self._scene = self._scene, tuple(stamp(name) for name in names)
+        before, self._scene = self._scene, tuple(_stamp(self.root / name) for name in names)
         return [{"type": "scene"}] if before is not None and before != self._scene else []
 
-    def _state_news(self) -> list[dict[str, Any]]:
-        state = {"type": "state"} | dict(zip(("stage", "note"), self._stage(), strict=True))
+    def _state_news(self, shots: list[int]) -> list[dict[str, Any]]:
+        stage, note = self._stage(shots)
+        state = {"type": "state", "stage": stage, "note": note}
         if state == self.state:
             return []
         self.state = state
         return [state]
 
-    def _stage(self) -> tuple[str, str]:
+    def _stage(self, shots: list[int]) -> tuple[str, str]:
         """Name of what goes on, and the same in words."""
         if not self.root.exists():
             return "gone", f"waiting for {self.root.name}"
-        signs = [
-            *self.root.glob("shots/*/train.jsonl"),
-            *self.root.glob("shots/*/live.splat"),
-        ]
-        last = max((_modified(path) for path in signs), default=0.0)
+        signs = [path for shot in shots for path in (self._log_path(shot), self.snapshot_path(shot))]
+        last = max((_stamp(path)[0] for path in signs), default=0)
         # The stage's stamp is written when it is done.
-        if last > _modified(self.root / "scene.json") and time.time() - last < AT_WORK:
+        if last > _stamp(self.root / "scene.json")[0] and time.time() - last / 1e9 < AT_WORK:
             return "training", ""
         info = read_json(self.root / "scene.json")
         done = info.get("stages") if isinstance(info, dict) else None
@@ -178,9 +166,10 @@ class TrainingFiles:
         return "done", ""
 
 
-def _modified(path: Path) -> float:
-    """Seconds since the epoch; 0 when it is not there."""
+def _stamp(path: Path) -> tuple[int, int]:
+    """When a file was modified, nanoseconds since the epoch, and its size; zeros when it is not there."""
     try:
-        return path.stat().st_mtime
+        stat = path.stat()
+        return stat.st_mtime_ns, stat.st_size
     except OSError:
-        return 0.0
+        return 0, 0

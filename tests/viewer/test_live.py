@@ -19,7 +19,8 @@ import torch
 
 import viewer
 from recon.config import FitConfig
-from recon.snapshot import ROW, SNAPSHOT, WATCHED, Snapshots, to_splat
+from recon.scene import SNAPSHOT, WATCHED, SceneFolder
+from recon.snapshot import ROW, Snapshots, to_splat
 from recon.training import fit_shot
 from recon.types import Gaussians
 from tests.recon import synthetic
@@ -132,6 +133,15 @@ def test_a_training_is_seen_from_start_to_end(tmp_path: Path, scene: Path) -> No
     assert inside.mean() > 0.9
     assert not list(folder.glob("shots/**/.watched")), "no trace is left"
     assert not list(folder.glob("shots/**/live.splat"))
+
+
+def test_looking_on_leaves_a_new_folder_to_the_scene(tmp_path: Path) -> None:
+    """`reconstruct --view` into an empty folder: the page is there before the scene."""
+    folder = tmp_path / "scene"
+    folder.mkdir()
+    with viewer.serve(folder, watch=True) as url:
+        listen(url, lambda heard: len(heard) > 1)
+        SceneFolder.create(folder)  # refuses a folder that holds other things
 
 
 def test_pages_hear_of_a_scene_made_anew(tmp_path: Path, scene: Path) -> None:
