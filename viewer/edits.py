@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from viewer.errors import ViewerError
+from viewer.json_values import number_between, numbers_of, object_with, pose_of, unit_vector
 
 if TYPE_CHECKING:
     import numpy as np
@@ -105,7 +106,7 @@ class Edits:
 
 def edits_from_json(value: Any) -> Edits:
     """Checks everything; a ViewerError says which value is wrong, what was found and what was expected."""
-    data = _object(value, "edits", {"format", "version", *(field.name for field in fields(Edits))})
+    data = object_with(value, "edits", {"format", "version", *(field.name for field in fields(Edits))})
     if data.get("format") != FORMAT or data.get("version") != VERSION:
         found = f"{data.get('format')!r} {data.get('version')!r}"
         raise ViewerError(f"format is {found[:80]}; expected {FORMAT!r} {VERSION}")
@@ -114,9 +115,9 @@ def edits_from_json(value: Any) -> Edits:
         raise ViewerError(f"background is {str(background)[:40]!r}; expected a colour as #rrggbb, or null")
     return Edits(
         None if crop is None else _crop(crop),
-        _number(data.get("min_opacity", 0), "min_opacity", 0, 1),
+        number_between(data.get("min_opacity", 0), "min_opacity", 0, 1),
         _optional(data.get("max_extent"), "max_extent"),
-        None if up is None else _unit(up, "up", 3),
+        None if up is None else unit_vector(up, "up", 3),
         _optional(data.get("metres_per_unit"), "metres_per_unit"),
         background,
         None if path is None else _path(path),
@@ -142,19 +143,21 @@ def load_edits(path: Path) -> Edits:
 
 
 def _crop(value: Any) -> Crop:
-    data = _object(value, "crop", {field.name for field in fields(Crop)})
+    data = object_with(value, "crop", {field.name for field in fields(Crop)})
     for key, choices in (("shape", ("box", "sphere")), ("keep", ("inside", "outside"))):
         if data.get(key) not in choices:
             raise ViewerError(f"crop.{key} is {str(data.get(key))[:40]!r}; expected {' or '.join(choices)}")
-    size = _numbers(data.get("size"), "crop.size", 3)
+    size = numbers_of(data.get("size"), "crop.size", 3)
     if min(size) <= 0:
         raise ViewerError(f"crop.size is {size}; expected three lengths above 0")
-    centre = _numbers(data.get("centre"), "crop.centre", 3)
-    return Crop(data["shape"], centre, size, _unit(data.get("rotation"), "crop.rotation", 4), data["keep"])
+    centre = numbers_of(data.get("centre"), "crop.centre", 3)
+    return Crop(
+        data["shape"], centre, size, unit_vector(data.get("rotation"), "crop.rotation", 4), data["keep"]
+    )
 
 
 def _path(value: Any) -> dict[str, Any]:
-    data = _object(value, "path", {"seconds", "loop", "keyframes"})
+    data = object_with(value, "path", {"seconds", "loop", "keyframes"})
     keyframes = data.get("keyframes")
     if not isinstance(keyframes, list) or not 1 <= len(keyframes) <= MOST_KEYFRAMES:
         found = len(keyframes) if isinstance(keyframes, list) else str(keyframes)[:40]
@@ -164,59 +167,17 @@ def _path(value: Any) -> dict[str, Any]:
     checked = []
     for i, keyframe in enumerate(keyframes):
         name = f"path.keyframes[{i}]"
-        row = _object(keyframe, name, {"world_from_camera", "focal"})
+        row = object_with(keyframe, name, {"world_from_camera", "focal"})
         pose = pose_of(row.get("world_from_camera"), f"{name}.world_from_camera")
         checked.append(
-            {"world_from_camera": pose, "focal": _number(row.get("focal"), f"{name}.focal", 0.01, 1000)}
+            {
+                "world_from_camera": pose,
+                "focal": number_between(row.get("focal"), f"{name}.focal", 0.01, 1000),
+            }
         )
-    seconds = _number(data.get("seconds"), "path.seconds", 0.1, 3600)
+    seconds = number_between(data.get("seconds"), "path.seconds", 0.1, 3600)
     return {"seconds": seconds, "loop": data["loop"], "keyframes": checked}
 
 
-def pose_of(value: Any, name: str) -> list[float]:
-    """16 numbers, row by row, of a rigid transform."""
-    import numpy as np
-
-    numbers = _numbers(value, name, 16)
-    matrix = np.array(numbers).reshape(4, 4)
-    rigid = np.allclose(matrix[:3, :3] @ matrix[:3, :3].T, np.eye(3), atol=1e-3) and np.allclose(
-        matrix[3], [0, 0, 0, 1], atol=1e-6
-    )
-    if not rigid or np.linalg.det(matrix[:3, :3]) < 0:
-        raise ViewerError(f"{name} is no rotation with a position; expected world_from_camera row by row")
-    return list(numbers)
-
-
-def _object(value: Any, name: str, keys: set[str]) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ViewerError(f"{name}: found {type(value).__name__}, expected an object")
-    unknown = sorted(str(key)[:40] for key in value.keys() - keys)
-    if unknown:
-        raise ViewerError(
-            f"{name}: found unknown {', '.join(unknown[:5])}; expected {', '.join(sorted(keys))}"
-        )
-    return value
-
-
-def _number(value: Any, name: str, low: float, high: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-        raise ViewerError(f"{name} is {str(value)[:40]}; expected a number from {low:g} to {high:g}")
-    return float(value)
-
-
 def _optional(value: Any, name: str) -> float | None:
-    return None if value is None else _number(value, name, 1e-12, 1e12)
-
-
-def _numbers(value: Any, name: str, count: int) -> tuple[float, ...]:
-    if not isinstance(value, (list, tuple)) or len(value) != count:
-        raise ViewerError(f"{name}: found {str(value)[:60]}, expected {count} numbers")
-    return tuple(_number(item, name, -1e12, 1e12) for item in value)
-
-
-def _unit(value: Any, name: str, count: int) -> tuple[float, ...]:
-    numbers = _numbers(value, name, count)
-    length = math.hypot(*numbers)
-    if not 0.9 < length < 1.1:
-        raise ViewerError(f"{name} has length {length:.3g}; expected 1")
-    return tuple(number / length for number in numbers)
+    return None if value is None else number_between(value, name, 1e-12, 1e12)

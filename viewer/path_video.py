@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from viewer.edits import COLOUR, Edits, edits_from_json, pose_of
+from viewer.edits import COLOUR, Edits, edits_from_json
 from viewer.errors import ViewerError
+from viewer.json_values import number_between, pose_of
 
 if TYPE_CHECKING:
     from recon.types import Gaussians
@@ -19,8 +20,7 @@ MOST_FRAMES = 3000
 MOST_BYTES = 4_000_000
 """Of an order: 3000 poses with all their digits."""
 SIDES = (64, 3840)
-EPS2D = 0.3
-"""Pixels squared by which the rasterizer widens every splat (recon.raster)."""
+"""Pixels."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def order_from_json(value: Any) -> VideoOrder:
         raise ViewerError(f"frames: found {found}, expected 1 to {MOST_FRAMES} poses; shorten the path")
     if not isinstance(focals, list) or len(focals) != len(frames):
         raise ViewerError(f"focals: expected a number for each of {len(frames)} frames")
-    sides = [_between(value.get(key), key, *SIDES) for key in ("width", "height")]
+    sides = [number_between(value.get(key), key, *SIDES) for key in ("width", "height")]
     if any(side != int(side) or side % 2 for side in sides):
         raise ViewerError(f"the size is {sides[0]:g} x {sides[1]:g}; expected even numbers")
     background = value.get("background")
@@ -62,10 +62,10 @@ def order_from_json(value: Any) -> VideoOrder:
     return VideoOrder(
         str(value.get("splats")),
         [pose_of(pose, f"frames[{i}]") for i, pose in enumerate(frames)],
-        [_between(focal, f"focals[{i}]", 1, 1e6) for i, focal in enumerate(focals)],
+        [number_between(focal, f"focals[{i}]", 1, 1e6) for i, focal in enumerate(focals)],
         int(sides[0]),
         int(sides[1]),
-        _between(value.get("fps"), "fps", 1, 120),
+        number_between(value.get("fps"), "fps", 1, 120),
         background,
         Edits() if edits is None else edits_from_json(edits),
     )
@@ -133,10 +133,12 @@ def _as_trained(
 ) -> Any:
     """Scales [N, 3] with which splats cover as much of the picture as at the size they were trained at.
 
-    The rasterizer widens by 0.3 px², of training pixels then and of smaller ones now; the difference is
+    The rasterizer widens by `EPS2D` px², of training pixels then and of smaller ones now; the difference is
     added to the Gaussians in 3D, isotropic, so that it only adds to the squared scales.
     """
     import torch
+
+    from recon.raster.core import EPS2D
 
     scales = gaussians.log_scales.exp()
     if training_focal is None or focal <= training_focal:
@@ -160,12 +162,6 @@ def _shown(gaussians: Gaussians, edits: Edits, path: Path) -> Gaussians:
     if not bool(keeps.any()):
         raise ViewerError(f"the edits leave out all Gaussians of {path.name}; loosen the crop or the filters")
     return gaussians.select(keeps)
-
-
-def _between(value: Any, name: str, low: float, high: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-        raise ViewerError(f"{name} is {str(value)[:40]}; expected a number from {low:g} to {high:g}")
-    return float(value)
 
 
 class _Cancelled(Exception):

@@ -102,14 +102,6 @@ def read_header(path: Path) -> Header:
     return Header(tuple(elements), end)
 
 
-def count(path: Path) -> int | None:
-    """Number of Gaussians a .ply promises; None when it cannot be told."""
-    try:
-        return read_header(path).vertex.count if path.suffix.lower() == ".ply" else None
-    except (OSError, ViewerError):
-        return None
-
-
 def select(
     path: Path,
     keep: np.ndarray,  # [N] bool

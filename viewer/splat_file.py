@@ -21,17 +21,23 @@ def splat_entry(path: Path, relative: str, key: str, label: str, **more: Any) ->
     """An entry of the manifest's `splats`; `problem` is there when the file cannot be shown."""
     stat = path.stat()
     suffix = path.suffix.lower()
+    header = _header(path) if suffix == ".ply" else None
+    count = header.vertex.count if header else stat.st_size // SPLAT_ROW if suffix == ".splat" else None
     entry = {"id": key, "label": label, "url": f"files/{quote(relative)}", "format": suffix[1:]}
-    entry |= {"bytes": stat.st_size, "gaussians": _count(path, stat.st_size), "version": stat.st_mtime_ns}
-    problem = problem_of(path, stat.st_size)
+    entry |= {"bytes": stat.st_size, "gaussians": count, "version": stat.st_mtime_ns}
+    problem = _problem(path, stat.st_size, header)
     return entry | ({"problem": problem} if problem else {}) | more
 
 
-def _count(path: Path, size: int) -> int | None:
-    return size // SPLAT_ROW if path.suffix.lower() == ".splat" else ply.count(path)
+def _header(path: Path) -> ply.Header | None:
+    """None for ASCII and other kinds: the page looks at the whole file and says what it finds."""
+    try:
+        return ply.read_header(path)
+    except (ViewerError, OSError):
+        return None
 
 
-def problem_of(path: Path, size: int) -> str:
+def _problem(path: Path, size: int, header: ply.Header | None) -> str:
     """Why a file cannot be shown, in a sentence; "" when nothing speaks against it."""
     name, suffix = path.name, path.suffix.lower()
     if size == 0:
@@ -52,13 +58,7 @@ def problem_of(path: Path, size: int) -> str:
             return f"{name} is no {suffix[1:].upper()} file: expected {kind}; export it again"
     if suffix == ".splat" and size % SPLAT_ROW:
         return f"{name} is cut short: {size} bytes are no whole number of {SPLAT_ROW}-byte splats"
-    if suffix != ".ply":
-        return ""
-    try:
-        header = ply.read_header(path)
-    except (ViewerError, OSError):
-        return ""  # ASCII and other kinds: the page looks at the whole file and says what it finds
-    if size < header.bytes_expected:
+    if header and size < header.bytes_expected:
         return (
             f"{name} is cut short: {size} of {header.bytes_expected} bytes are there; copy or export it again"
         )
