@@ -132,16 +132,23 @@ def _from_words(request: TextRequest, spec: ModelSpec) -> Prepared:
             f"The truth was asked for, but {spec.name} does not know it: leave it out, or use the composer."
         )
     size = extent(request, spec)
-    words = words_for(
+    words = _captioned(request, spec, size, camera=request.camera)
+    return _prepared(request, spec, size, request.prompt, words=words)
+
+
+def _captioned(
+    request: TextRequest | CameraRequest, spec: ModelSpec, size: Extent, camera: str | None = None
+) -> Words:
+    """The prompt as a caption, where one was asked for."""
+    return words_for(
         *(spec, request.task, size),
         prompt=request.prompt,
         negative=request.sampling.negative,
-        camera=request.camera,
+        camera=camera,
         caption_model=request.recaption,
         for_reconstruction=request.for_reconstruction,
         seed=request.seed,
     )
-    return _prepared(request, spec, size, request.prompt, words=words)
 
 
 def _travel(request: TravelRequest, spec: ModelSpec) -> Prepared:
@@ -209,14 +216,7 @@ def _on_a_path(request: CameraRequest, spec: ModelSpec, on_event: Listener) -> P
         cameras = read_cameras(request.poses, size.width, size.height).first(size.frames)
     if picture is None:
         picture = _first_frame(request, size, on_event)
-    words = words_for(
-        *(spec, request.task, size),
-        prompt=request.prompt,
-        negative=request.sampling.negative,
-        caption_model=request.recaption,
-        for_reconstruction=request.for_reconstruction,
-        seed=request.seed,
-    )
+    words = _captioned(request, spec, size)
     given = {"image": _fitted(picture, size), "cameras": cameras}
     words = replace(words, direction=direction)
     return _prepared(request, spec, size, request.prompt, words=words, given=given)
