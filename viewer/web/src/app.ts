@@ -1,5 +1,6 @@
 /** Puts the parts together: what is on show at which time, where the camera stands, and what controls do. */
 import * as THREE from "three";
+import { Commands } from "./commands";
 import { Compare } from "./compare";
 import { CropBox } from "./crop_box";
 import { type Edits, History, NO_EDITS } from "./edits";
@@ -15,7 +16,6 @@ import { PathPanel } from "./path_panel";
 import { Player } from "./player";
 import { Pointing } from "./pointing";
 import { Probe } from "./probe";
-import type { QualityMode } from "./quality";
 import { roomBetweenPanels, ROOMY } from "./room";
 import { loadManifest, saveEdits } from "./source";
 import type { Splats } from "./splats";
@@ -46,9 +46,9 @@ export class App {
   private readonly probe: Probe;
   private readonly overlay = new Overlay();
   private readonly edits: EditPanel;
+  private readonly commands: Commands;
   private readonly pathLine = new PathLine();
   readonly live: LivePanel;
-  private camerasWanted = true;
   private loading = new AbortController();
   /** The entry whose cameras, time line and first view are set up. */
   private adapted: SplatEntry | null = null;
@@ -66,6 +66,7 @@ export class App {
     this.paths = new PathPanel(this.history);
     this.live = new LivePanel();
     this.stage.extras.add(this.frusta.group, this.pathLine.group);
+    this.commands = new Commands(this, { edit: () => this.edits.toggle(), path: () => this.paths.toggle() });
     this.connect();
     this.bindPage();
   }
@@ -78,8 +79,8 @@ export class App {
     if (!ROOMY.matches) this.panel.toggle(false);
     element("tools").hidden = false;
     this.history.reset(manifest.edits ?? NO_EDITS);
+    this.showPath();
     this.applyBackground();
-    this.applyMode();
     if (manifest.live) this.live.connect();
     const first = manifest.splats[0];
     if (first) await this.show(first);
@@ -178,8 +179,9 @@ export class App {
 
   private async setAgainst(entry: SplatEntry | null): Promise<void> {
     try {
-      await this.compare.setAgainst(entry, this.loading.signal);
+      await this.compare.setAgainst(entry);
     } catch (error) {
+      if (error instanceof DOMException && error.name === "AbortError") return; // something else was chosen
       this.messages.error(error, `${entry?.label ?? "It"} cannot be shown`, null);
     }
     this.panel.against(this.compare.against);
@@ -204,11 +206,16 @@ export class App {
     this.probe.metresPerUnit = now.metres_per_unit;
     this.probe.show();
     if (now.background !== before.background) this.applyBackground();
-    if (now.path !== before.path) this.pathLine.set(now.path);
+    if (now.path !== before.path) this.showPath();
     this.edits.show(now);
     this.edits.showState(this.manifest.editable ?? false);
-    this.paths.show(now, this.manifest.editable ?? false);
     this.stage.invalidate();
+  }
+
+  private showPath(): void {
+    const { path } = this.history.now;
+    this.pathLine.set(path);
+    this.paths.show(path, this.manifest.editable ?? false);
   }
 
   async save(): Promise<void> {
@@ -281,7 +288,7 @@ export class App {
     const { main, other } = this.rects();
     const at = this.view.flight ? undefined : this.player.at;
     this.compare.place(at, main, other);
-    this.frusta.group.visible = this.camerasWanted && !at && !this.paths.playing;
+    this.frusta.group.visible = this.commands.camerasShown && !at && !this.paths.playing;
     this.pathLine.group.visible = this.paths.open && !this.paths.playing;
     const { width, height } = this.stage.size;
     this.overlay.place(this.stage.camera, width, height);
@@ -375,38 +382,14 @@ export class App {
   }
 
   private bindPage(): void {
-    const { canvas } = this.stage;
-    const actions: Record<string, () => void> = {
-      mode: () => this.toggleMode(),
-      cameras: () => this.toggleCameras(),
-      reset: () => this.goHome(0.9),
-      background: () => this.nextBackground(),
-      edit: () => this.edits.toggle(),
-      path: () => this.paths.toggle(),
-      picture: () => void this.savePicture(),
-      help: () => this.toggleHelp(),
-      previous: () => this.player.stepFrame(-1),
-      next: () => this.player.stepFrame(1),
-      play: () => this.togglePlay(),
-      "help-close": () => this.toggleHelp(),
-    };
-    for (const [id, action] of Object.entries(actions)) element(id).addEventListener("click", action);
-    if (document.getElementById("embedded-scene")) element("licences").hidden = true; // they are in the file
-    const quality = element<HTMLSelectElement>("quality");
-    const asked = /[#&]quality=(auto|full|half)/.exec(location.hash)?.[1];
-    if (asked) quality.value = this.stage.quality.mode = asked as QualityMode;
-    quality.addEventListener("change", () => {
-      this.stage.quality.mode = quality.value as QualityMode;
-      this.resize();
-    });
-    canvas.addEventListener("webglcontextlost", () => {
+    this.stage.canvas.addEventListener("webglcontextlost", () => {
       const lost = new Problem("The browser took the graphics card away, as happens after sleep or when memory is short.");
       this.messages.error(lost, "The picture was lost", () => location.reload());
     });
     addEventListener("resize", () => this.resize());
     LIGHT.addEventListener("change", () => this.applyBackground());
     ROOMY.addEventListener("change", () => this.resize());
-    bindKeys(this, {
+    bindKeys(this, this.commands, {
       x: () => this.edits.toggle(),
       m: () => {
         if (!this.edits.open) this.edits.toggle(true);
@@ -418,51 +401,6 @@ export class App {
       },
       i: () => this.panel.toggle(),
     });
-  }
-
-  toggleMode(): void {
-    const { controls } = this.view;
-    controls.mode = controls.mode === "orbit" ? "fly" : "orbit";
-    if (controls.mode === "orbit") this.view.setDistance();
-    this.applyMode();
-  }
-
-  private applyMode(): void {
-    const flying = this.view.controls.mode === "fly";
-    const button = element("mode");
-    button.querySelector("use")?.setAttribute("href", flying ? "#i-fly" : "#i-orbit");
-    button.setAttribute("aria-label", flying ? "Flying: switch to orbit" : "Orbiting: switch to fly");
-    button.title = flying ? "Flying: drag looks around (F)" : "Orbiting: drag turns around the target (F)";
-  }
-
-  toggleCameras(): void {
-    this.camerasWanted = !this.camerasWanted;
-    element("cameras").setAttribute("aria-pressed", String(this.camerasWanted));
-    this.stage.invalidate();
-  }
-
-  toggleBare(): void {
-    document.body.classList.toggle("bare");
-    this.resize();
-  }
-
-  toggleHelp(): void {
-    const box = element<HTMLDialogElement>("help-box");
-    if (box.open) box.close();
-    else box.showModal();
-  }
-
-  /** What is on screen, without the panels, at the screen's resolution. */
-  async savePicture(): Promise<void> {
-    const { width, height } = this.stage.size;
-    const scale = this.stage.quality.ratio(false);
-    const url = await this.stage.capture(this.stage.pose(), { ...this.stage.camera.view_, width, height }, width * scale, height * scale);
-    const link = document.createElement("a");
-    const { standing } = this.view;
-    const where = standing === null ? "view" : `frame-${this.manifest.cameras[standing]?.frame}`;
-    link.download = `${this.manifest.name}-${where}.png`;
-    link.href = url;
-    link.click();
   }
 
   /** Where the camera is, in splatreel's convention. */

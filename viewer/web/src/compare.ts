@@ -31,6 +31,7 @@ export class Compare {
   private readonly mix = element<HTMLInputElement>("mix");
   private readonly pictures = new Pictures();
   private second: { stage: Stage; splats: Splats | null } | null = null;
+  private loading = new AbortController();
   private drawnUrl = "";
   private area: Rect = { x: 0, y: 0, width: 1, height: 1 };
 
@@ -78,8 +79,11 @@ export class Compare {
   }
 
   /** Load splats to set against those on show, or go back to the source frame. */
-  async setAgainst(entry: SplatEntry | null, signal: AbortSignal): Promise<void> {
+  async setAgainst(entry: SplatEntry | null): Promise<void> {
+    this.loading.abort();
+    const { signal } = (this.loading = new AbortController());
     const splats = entry ? await Splats.load(entry, () => {}, signal) : null;
+    signal.throwIfAborted();
     this.second?.splats?.dispose();
     this.against = entry;
     if (splats) {

@@ -93,19 +93,11 @@ export class History {
   }
 
   undo(): void {
-    const before = this.past.pop();
-    if (!before) return;
-    this.future.push(this.now);
-    this.merging = "";
-    this.set(before);
+    this.move(this.past, this.future);
   }
 
   redo(): void {
-    const after = this.future.pop();
-    if (!after) return;
-    this.past.push(this.now);
-    this.merging = "";
-    this.set(after);
+    this.move(this.future, this.past);
   }
 
   markSaved(edits: Edits): void {
@@ -123,6 +115,15 @@ export class History {
 
   get dirty(): boolean {
     return JSON.stringify(this.now) !== JSON.stringify(this.saved);
+  }
+
+  /** To the latest of `from`; the present is kept in `to`. */
+  private move(from: Edits[], to: Edits[]): void {
+    const edits = from.pop();
+    if (!edits) return;
+    to.push(this.now);
+    this.merging = "";
+    this.set(edits);
   }
 
   private set(edits: Edits): void {

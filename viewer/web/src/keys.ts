@@ -1,27 +1,28 @@
 /** The keyboard: what moves the camera goes to the controls, everything else is a command. */
 import type { App } from "./app";
+import type { Commands } from "./commands";
 import { element } from "./ui";
 
 /** Elements that use the arrows and letters themselves. */
 const TYPING = "input:not([type=checkbox]):not([type=radio]), select, textarea";
 
-export function bindKeys(app: App, panels: Record<string, () => void>): void {
-  const commands: Record<string, () => void> = {
+export function bindKeys(app: App, page: Commands, panels: Record<string, () => void>): void {
+  const byKey: Record<string, () => void> = {
     arrowleft: () => app.player.stepFrame(-1),
     arrowright: () => app.player.stepFrame(1),
     home: () => app.player.stepFrame(-Infinity),
     end: () => app.player.stepFrame(Infinity),
     " ": () => app.togglePlay(),
-    f: () => app.toggleMode(),
-    c: () => app.toggleCameras(),
+    f: () => page.toggleMode(),
+    c: () => page.toggleCameras(),
     r: () => app.goHome(0.9),
     b: () => app.nextBackground(),
-    p: () => void app.savePicture(),
+    p: () => void page.savePicture(),
     o: () => app.compare.toggleSource(),
     v: () => app.compare.nextMode(),
-    h: () => app.toggleBare(),
+    h: () => page.toggleBare(),
     escape: () => app.messages.clear(),
-    "?": () => app.toggleHelp(),
+    "?": () => page.toggleHelp(),
     ...panels,
   };
   const withControl: Record<string, () => void> = {
@@ -33,10 +34,10 @@ export function bindKeys(app: App, panels: Record<string, () => void>): void {
   addEventListener("keydown", (event) => {
     const key = event.key.toLowerCase();
     const target = event.target instanceof Element ? event.target : null;
-    if (element<HTMLDialogElement>("help-box").open) return key === "?" ? app.toggleHelp() : undefined;
+    if (element<HTMLDialogElement>("help-box").open) return key === "?" ? page.toggleHelp() : undefined;
     const typing = target?.closest(TYPING);
     const control = event.ctrlKey || event.metaKey;
-    const command = control ? withControl[(event.shiftKey ? "shift+" : "") + key] : commands[key];
+    const command = control ? withControl[(event.shiftKey ? "shift+" : "") + key] : byKey[key];
     if (typing && !(control && key === "s") && key !== "escape") return;
     // Space presses the button that has the focus.
     if (key === " " && target?.closest("button, summary, a")) return;

@@ -122,11 +122,10 @@ export class Layers {
   forget(): void {
     for (const controller of this.coming.values()) controller.abort();
     this.coming.clear();
-    for (const [id, splats] of this.ready) if (splats !== this.current) this.drop(id);
-    for (const [id, splats] of [...this.ready]) {
-      this.ready.delete(id);
-      this.ready.set(`old:${id}`, splats);
-    }
+    for (const id of [...this.ready.keys()]) if (this.ready.get(id) !== this.current) this.drop(id);
+    const { current } = this;
+    this.ready.clear();
+    if (current) this.ready.set("old:", current);
   }
 
   private add(entry: SplatEntry, splats: Splats): void {

@@ -80,8 +80,8 @@ export class PathPanel {
     this.history.push({ path: { ...before, keyframes: [...before.keyframes, keyframeOf(pose, focal)] } });
   }
 
-  show(edits: Edits, editable: boolean): void {
-    const { path } = edits;
+  /** `editable`: there is a server that can render. */
+  show(path: CameraPath | null, editable: boolean): void {
     const keyframes = path?.keyframes ?? [];
     if (path) this.seconds.value = String(path.seconds);
     this.loop.checked = path?.loop ?? false;

@@ -91,11 +91,21 @@ export async function cancelVideo(id: string): Promise<void> {
   await send("DELETE", `api/videos/${id}`);
 }
 
+async function ask(url: string, options: RequestInit): Promise<Response> {
+  try {
+    return await fetch(url, options);
+  } catch (error) {
+    if (options.signal?.aborted) throw error;
+    throw new Problem(
+      "The splatreel server does not answer.",
+      "Start it again with “splatreel view”, then reload this page.",
+    );
+  }
+}
+
 async function send(method: string, url: string, body?: unknown): Promise<unknown> {
   const content = body === undefined ? {} : { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } };
-  const response = await fetch(url, { method, ...content }).catch(() => {
-    throw new Problem("The splatreel server does not answer.", "Start it again with “splatreel view”.");
-  });
+  const response = await ask(url, { method, ...content });
   const text = await response.text();
   let value: { error?: string } = {};
   try {
@@ -108,16 +118,7 @@ async function send(method: string, url: string, body?: unknown): Promise<unknow
 }
 
 async function get(url: string, signal?: AbortSignal): Promise<Response> {
-  let response: Response;
-  try {
-    response = await fetch(url, signal ? { signal } : {});
-  } catch (error) {
-    if (signal?.aborted) throw error;
-    throw new Problem(
-      "The splatreel server does not answer.",
-      "Start it again with “splatreel view”, then reload this page.",
-    );
-  }
+  const response = await ask(url, signal ? { signal } : {});
   if (response.ok || response.status === 409) return response;
   const name = decodeURIComponent(url.split("/").pop() ?? url);
   if (response.status === 404) {

@@ -74,6 +74,11 @@ export class Splats {
     return this.hidden?.reduce((sum, out) => sum + out, 0) ?? 0;
   }
 
+  /** Every so many splats are asked where a sample will do. */
+  private get stride(): number {
+    return Math.max(1, Math.floor(this.count / 50_000));
+  }
+
   /** Bytes on the graphics card and beside it, about. */
   get bytes(): number {
     return this.count * 80;
@@ -81,7 +86,8 @@ export class Splats {
 
   /** Standard deviation above which only a share of the splats lies: the range of a slider. */
   largestExtent(share: number): number {
-    return quantile(Array.from(this.largest.filter((_, i) => i % Math.max(1, Math.floor(this.count / 50_000)) === 0)), 1 - share) ?? 1;
+    const { stride } = this;
+    return quantile(Array.from(this.largest.filter((_, i) => i % stride === 0)), 1 - share) ?? 1;
   }
 
   dispose(): void {
@@ -95,8 +101,7 @@ export class Splats {
     const projection = new THREE.Matrix4().multiplyMatrices(camera.projectionMatrix, matrix);
     const point = new THREE.Vector3();
     const depths: number[] = [];
-    const step = Math.max(1, Math.floor(this.count / 50_000));
-    for (let i = 0; i < this.count; i += step) {
+    for (let i = 0; i < this.count; i += this.stride) {
       if ((this.opacities[i] ?? 0) < 0.2 || this.hidden?.[i]) continue;
       point.fromArray(this.centres, i * 3);
       const depth = -point.clone().applyMatrix4(matrix).z;
@@ -109,16 +114,16 @@ export class Splats {
 
   /** Centre and radius of the bulk of the splats: a few far away ones do not count. */
   bulk(): { centre: THREE.Vector3; radius: number } {
-    const step = Math.max(1, Math.floor(this.count / 50_000));
+    const { stride } = this;
     const axes: [number[], number[], number[]] = [[], [], []];
-    for (let i = 0; i < this.count; i += step) {
+    for (let i = 0; i < this.count; i += stride) {
       for (const axis of [0, 1, 2] as const) axes[axis].push(this.centres[i * 3 + axis] ?? 0);
     }
     const middle = axes.map((values) => quantile(values, 0.5) ?? 0);
     const centre = new THREE.Vector3(...(middle as [number, number, number]));
     const distances: number[] = [];
     const point = new THREE.Vector3();
-    for (let i = 0; i < this.count; i += step) distances.push(point.fromArray(this.centres, i * 3).distanceTo(centre));
+    for (let i = 0; i < this.count; i += stride) distances.push(point.fromArray(this.centres, i * 3).distanceTo(centre));
     return { centre, radius: quantile(distances, 0.9) || 1 };
   }
 

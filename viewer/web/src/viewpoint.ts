@@ -111,11 +111,9 @@ export class Viewpoint {
       this.home = poseOf(first);
       stage.trainingFocal = first.fy;
       const before = stage.pose();
-      const lens = this.lens;
       stage.setPose(this.home);
       stage.camera.setView(viewOf(first, this.rect()), stage.size.width, stage.size.height);
       controls.scale = splats.medianDepth(stage.camera) ?? splats.bulk().radius;
-      this.lens = lens;
       stage.setPose(before);
     } else {
       const { centre, radius } = splats.bulk();
