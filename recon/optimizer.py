@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import torch
@@ -13,19 +14,20 @@ from recon.types import Gaussians
 
 
 class Optimizer:
-    """Gaussians and the two moments that Adam keeps of each parameter."""
+    """Gaussians and the two moments that Adam keeps of each parameter; with `more` tensors [N, ...] that
+    each Gaussian has of its own, which go where it goes."""
 
-    def __init__(self, gaussians: Gaussians, device: str) -> None:
-        self.params = {
-            name: t.detach().to(device).clone().contiguous() for name, t in gaussians.tensors().items()
-        }
+    def __init__(self, gaussians: Gaussians, device: str, **more: Tensor) -> None:
+        everything = {**gaussians.tensors(), **more}
+        self._own = tuple(gaussians.tensors())
+        self.params = {name: t.detach().to(device).clone().contiguous() for name, t in everything.items()}
         self.first = {name: torch.zeros_like(p) for name, p in self.params.items()}
         self.second = {name: torch.zeros_like(p) for name, p in self.params.items()}
 
     @property
     def gaussians(self) -> Gaussians:
         """The parameters as Gaussians."""
-        return Gaussians(**self.params)
+        return Gaussians(**{name: self.params[name] for name in self._own})
 
     def refine(self, config: FitConfig, step: int, wanted: int) -> None:
         """Move dead Gaussians to living ones and grow to `wanted` (3DGS-MCMC, section 3.2)."""
@@ -84,7 +86,10 @@ class Optimizer:
     @classmethod
     def restored(cls, state: dict[str, Any], device: str) -> Optimizer:
         """From `state()`."""
-        optimizer = cls(Gaussians(**state["gaussians"]), device)
+        own = {field.name for field in fields(Gaussians)}
+        parts = {name: t for name, t in state["gaussians"].items() if name in own}
+        more = {name: t for name, t in state["gaussians"].items() if name not in own}
+        optimizer = cls(Gaussians(**parts), device, **more)
         optimizer.first = {name: t.to(device) for name, t in state["first"].items()}
         optimizer.second = {name: t.to(device) for name, t in state["second"].items()}
         return optimizer

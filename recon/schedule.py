@@ -82,11 +82,12 @@ def evaluates(config: FitConfig, step: int) -> bool:
     return config.steps // 2 <= step < config.steps and step % every == 0
 
 
-def wanted_gaussians(config: FitConfig, step: int, start: int) -> int:
+def wanted_gaussians(config: FitConfig, step: int, start: int, budget: int | None = None) -> int:
     """Grows geometrically from the first count to the budget, reached at 30 % of the steps."""
     share = min(1.0, step / (0.3 * config.steps))
-    start = min(start, config.budget)
-    return round(start * (config.budget / start) ** share)
+    budget = config.budget if budget is None else budget
+    start = min(start, budget)
+    return round(start * (budget / start) ** share)
 
 
 def view_at(config: FitConfig, step: int, views: int) -> int:

@@ -187,3 +187,30 @@ def quaternion_product(
         ],
         -1,
     )
+
+
+@dataclass(frozen=True, repr=False)
+class Splats4D:
+    """All Gaussians of a shot."""
+
+    still: Gaussians
+    moving: Moving | None = None
+
+    def __len__(self) -> int:
+        return len(self.still) + (len(self.moving) if self.moving else 0)
+
+    def __repr__(self) -> str:
+        return f"Splats4D({self.still!r}, {self.moving!r})"
+
+    def at(self, time: float) -> Gaussians:
+        """Everything at one time: first what stands still, then what moves; differentiable."""
+        return together(self.still, self.moving.at(time)) if self.moving else self.still
+
+
+def together(still: Gaussians, moving: Gaussians) -> Gaussians:
+    """Both sets, with as many spherical harmonics as the first one has."""
+    missing = still.sh.shape[1] - moving.sh.shape[1]
+    padded = torch.nn.functional.pad(moving.sh, (0, 0, 0, missing))
+    names = ("means", "quats", "log_scales", "logit_opacities")
+    joined = {name: torch.cat([getattr(still, name), getattr(moving, name)]) for name in names}
+    return Gaussians(**joined, sh=torch.cat([still.sh, padded]))

@@ -1,0 +1,249 @@
+"""Training of what moves: Gaussians on shared motions beside those that stand still.
+
+First the still ones stay as they are, then all are fitted together. One loop for the CPU core and for gsplat; the
+gradients of the motions come by autograd through the skinning.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from recon import schedule
+from recon.checkpoint import load_checkpoint, save_checkpoint
+from recon.config import FitConfig
+from recon.descent import BETA1, BETA2, bias_correction, check_finite, selective_adam, selective_adam_sh
+from recon.events import Checkpointed, Listener, TrainStep, ignore
+from recon.fitting import CHECKPOINT_SECONDS
+from recon.fourd.motion import Bases, Lifetimes, Moving, Splats4D, together
+from recon.losses import photometric_loss
+from recon.optimizer import Optimizer
+from recon.raster import render
+from recon.raster.core_step import AdamRates
+from recon.types import Gaussians
+from recon.views import View, Views
+
+ALONE = 0.6
+"""Share of the steps in which what stands still stays as it is."""
+STILL_SHARE = 0.1
+"""Of the usual step sizes, for what stands still while all is fitted together."""
+BASE_RATES = {"quats": 2e-3, "translations": 1e-3}
+"""Step sizes of the motions, radians and median depths; they fall to a tenth."""
+LIFE_RATE = 0.02
+"""Step size of the logarithms of radius and fall-off of the lifetimes; of the centres in frames, tenfold."""
+SMOOTH = 0.002
+"""Weight of the mean square acceleration of the motions (in median depths per knot²), in pixels of the image."""
+MOVING_SHARE = 0.25
+"""Of the budget, at most, is for what moves."""
+PER_PIXEL = 0.4
+"""Moving Gaussians for each pixel that moves, at most."""
+
+
+@dataclass(frozen=True, repr=False)
+class MovingFit:
+    """What the training of a moving shot returns."""
+
+    splats: Splats4D
+    seconds: float
+
+
+class _State:
+    """Everything that is trained, with its moments."""
+
+    def __init__(self, still: Optimizer, moving: Optimizer, bases: Bases) -> None:
+        self.still, self.moving, self.bases = still, moving, bases
+        self.first = {name: torch.zeros_like(getattr(bases, name)) for name in BASE_RATES}
+        self.second = {name: torch.zeros_like(getattr(bases, name)) for name in BASE_RATES}
+
+    @classmethod
+    def of(cls, splats: Splats4D, device: str) -> _State:
+        assert splats.moving is not None
+        moving, lives = splats.moving, splats.moving.lifetimes
+        own = Optimizer(
+            moving.gaussians,
+            device,
+            weights=moving.weights,
+            centres=lives.centres,
+            log_radii=lives.radii.clamp_min(1e-4).log(),
+            log_sigmas=lives.sigmas.log(),
+        )
+        bases = moving.bases
+        on_device = replace(
+            bases, quats=bases.quats.to(device).clone(), translations=bases.translations.to(device).clone()
+        )
+        return cls(Optimizer(splats.still, device), own, on_device)
+
+    def splats(self) -> Splats4D:
+        return Splats4D(self.still.gaussians, moving_of(self.moving.params, self.moving.gaussians, self.bases))
+
+    def state(self) -> dict[str, object]:
+        bases = {name: getattr(self.bases, name).cpu() for name in BASE_RATES}
+        return {
+            "still": self.still.state(),
+            "moving": self.moving.state(),
+            "bases": {**bases, "start": self.bases.start, "spacing": self.bases.spacing},
+            "bases_first": {name: t.cpu() for name, t in self.first.items()},
+            "bases_second": {name: t.cpu() for name, t in self.second.items()},
+        }
+
+    @classmethod
+    def restored(cls, saved: dict, device: str) -> _State:
+        bases = {name: t.to(device) if isinstance(t, Tensor) else t for name, t in saved["bases"].items()}
+        state = cls(
+            Optimizer.restored(saved["still"], device),
+            Optimizer.restored(saved["moving"], device),
+            Bases(**bases),
+        )
+        state.first = {name: t.to(device) for name, t in saved["bases_first"].items()}
+        state.second = {name: t.to(device) for name, t in saved["bases_second"].items()}
+        return state
+
+
+def moving_of(params: dict[str, Tensor], gaussians: Gaussians, bases: Bases) -> Moving:
+    """From the trained tensors."""
+    lives = Lifetimes(params["centres"], params["log_radii"].exp(), params["log_sigmas"].exp())
+    return Moving(gaussians, params["weights"], bases, lives)
+
+
+def moving_budget(config: FitConfig, views: Views, share: float) -> int:
+    """How many Gaussians may move, when this share of the pixels does."""
+    width, height = views.size
+    budget = schedule.budget_for(config, views.size)
+    return max(500, round(min(MOVING_SHARE * budget, PER_PIXEL * share * width * height)))
+
+
+def fit_moving(
+    views: Views,
+    start: Callable[[], Splats4D],
+    times: list[float],  # seconds of every view
+    config: FitConfig,
+    folder: Path,
+    *,
+    steps: int,
+    budget: int,
+    key: str = "",
+    device: str = "cpu",
+    on_event: Listener = ignore,
+) -> MovingFit:
+    """Train, continuing from `folder`/moving.pt when it belongs to the same `key` and config."""
+    config = replace(config, steps=steps)
+    path = folder / "moving.pt"
+    saved = load_checkpoint(path, config, key)
+    state = _State.restored(saved, device) if saved else _State.of(start(), device)
+    start_count = saved["start_count"] if saved else len(state.moving.gaussians)
+    first_step, spent = (saved["step"], saved["seconds"]) if saved else (0, 0.0)
+    begun = last_saved = time.perf_counter()
+
+    def seconds() -> float:
+        return spent + time.perf_counter() - begun
+
+    def checkpoint(step: int) -> None:
+        numbers = {"step": step, "seconds": seconds(), "start_count": start_count}
+        save_checkpoint(path, config, key, {**numbers, **state.state()})
+        on_event(Checkpointed(step, str(path)))
+
+    step = first_step
+    while step < steps:
+        index = views.train[schedule.view_at(config, step, len(views.train))]
+        level = 1 if step < 0.3 * steps and max(views.size) >= 240 else 0
+        view = replace(views.view(index, level, device), mask=None)
+        loss = _step(state, view, times[index], config, step)
+        check_finite(loss, step + 1, folder)
+        step += 1
+        if schedule.refines(config, step):
+            state.moving.refine(config, step, schedule.wanted_gaussians(config, step, start_count, budget))
+        height, width = view.image.shape[:2]
+        count = len(state.still.gaussians) + len(state.moving.gaussians)
+        on_event(TrainStep(step, steps, loss, count, width, height, seconds()))
+        if time.perf_counter() - last_saved > CHECKPOINT_SECONDS:
+            checkpoint(step)
+            last_saved = time.perf_counter()
+    if first_step < step:
+        checkpoint(step)
+    return MovingFit(state.splats(), seconds())
+
+
+def _step(state: _State, view: View, time: float, config: FitConfig, step: int) -> float:
+    """One step on one view; the loss before it."""
+    together_now = step >= ALONE * config.steps
+    still = _leaves(state.still.params) if together_now else state.still.params
+    moving = _leaves(state.moving.params)
+    base_leaves = _leaves({name: getattr(state.bases, name) for name in BASE_RATES})
+    bases = replace(state.bases, **base_leaves)
+    names = Gaussians.__dataclass_fields__
+    rest = Gaussians(**{name: moving[name] for name in names})
+    now = together(Gaussians(**still), moving_of(moving, rest, bases).at(time))
+    height, width = view.image.shape[:2]
+    background = torch.rand(3, generator=schedule.generator(config, "background", step)).to(view.image.device)
+    shot = render(now, view.camera_from_world, view.K, width, height, background=background)
+    loss = photometric_loss(shot.image, view.image, config.ssim_weight, None, view.colour)
+    count = len(rest)
+    regularisers = config.opacity_weight * moving["logit_opacities"].sigmoid().sum() / count
+    regularisers = regularisers + config.scale_weight * moving["log_scales"].exp().sum() / (3 * count)
+    jerk = base_leaves["translations"].diff(n=2, dim=1)
+    regularisers = regularisers + SMOOTH * float(view.K[0, 0]) * jerk.square().sum(-1).mean()
+    (loss + regularisers).backward()
+    _descend(state, moving, base_leaves, shot.visible[-count:], config, step)
+    if together_now:
+        _descend_still(state, still, shot.visible[:-count], config, step)
+    return loss.item()
+
+
+def _leaves(params: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: p.detach().requires_grad_() for name, p in params.items()}
+
+
+def _rates(config: FitConfig, step: int) -> AdamRates:
+    correction = bias_correction(step)
+    rates = {name: rate * correction for name, rate in schedule.learning_rates(config, step).items()}
+    cooled = correction * 0.1 ** (step / config.steps)
+    rates |= {name: LIFE_RATE * cooled for name in ("log_radii", "log_sigmas")}
+    rates |= {f"bases.{name}": rate * cooled for name, rate in BASE_RATES.items()}
+    return AdamRates(rates, BETA1, BETA2, config.opacity_weight, config.scale_weight)
+
+
+@torch.no_grad()
+def _descend(
+    state: _State,
+    moving: dict[str, Tensor],
+    bases: dict[str, Tensor],
+    visible: Tensor,
+    config: FitConfig,
+    step: int,
+) -> None:
+    rates = _rates(config, step)
+    optimizer = state.moving
+    rates.step_sizes["centres"] = 10 * LIFE_RATE * state.bases.spacing / 3 * rates.step_sizes["log_radii"] / LIFE_RATE
+    for name, leaf in moving.items():
+        if name == "weights" or leaf.grad is None:
+            continue
+        tensors = optimizer.params[name], leaf.grad, optimizer.first[name], optimizer.second[name]
+        selective_adam(*tensors, visible, rates, rates.step_sizes[name])
+    everything = torch.ones(len(state.bases), dtype=torch.bool, device=visible.device)
+    for name, leaf in bases.items():
+        if leaf.grad is not None:
+            value = getattr(state.bases, name)
+            tensors = value, leaf.grad, state.first[name], state.second[name]
+            selective_adam(*tensors, everything, rates, rates.step_sizes[f"bases.{name}"])
+
+
+@torch.no_grad()
+def _descend_still(
+    state: _State, still: dict[str, Tensor], visible: Tensor, config: FitConfig, step: int
+) -> None:
+    rates = _rates(config, step)
+    slow = {name: STILL_SHARE * rate for name, rate in rates.step_sizes.items()}
+    rates = replace(rates, step_sizes=slow)
+    optimizer = state.still
+    for name, leaf in still.items():
+        assert leaf.grad is not None
+        tensors = optimizer.params[name], leaf.grad, optimizer.first[name], optimizer.second[name]
+        if name == "sh":
+            selective_adam_sh(*tensors, visible, rates, config.sh_degree)
+        else:
+            selective_adam(*tensors, visible, rates, slow[name])

@@ -1,0 +1,201 @@
+"""From tracks in the picture to shared motions in the world.
+
+One camera cannot see how far away a moving thing is: a nearer, smaller and slower one looks the same. What
+settles it: things stand on the ground (`contact`), neighbours have neighbouring depths, and nothing jerks. Rigid
+parts get their shape from their own turns, as in structure from motion.
+
+All points of a part share one motion, so that a part is known where nobody sees it (Shape of Motion, Wang et al.
+2024, section 3; there the depth comes from a network).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.cluster.vq import kmeans2
+from scipy.spatial import KDTree
+
+from recon.fourd.bundle import Parts, Problem, adjust, misses
+from recon.fourd.motion import Bases
+from recon.fourd.tracks import Tracks
+
+MOST_TRACKS = 1500
+"""Fitted together; more are left out at random."""
+MOST_PARTS = 12
+FEWEST = 25
+"""Tracks that a part needs to be one of its own."""
+GOOD_ENOUGH, QUANTILE = 1.5, 0.75
+"""Pixels; a part is not split when this share of its tracks misses less: some tracks are lost, on outlines."""
+WORTH = 0.95
+"""A split must bring the misses of the part's tracks below this share."""
+NEIGHBOURS = 4
+BULGE = 0.06
+"""Relative depth of the outline behind the middle, to begin with: things bulge towards the camera."""
+
+
+@dataclass(frozen=True, repr=False)
+class Lifted:
+    """Tracks with their places in the world and the motions that carry them."""
+
+    tracks: Tracks
+    points: np.ndarray
+    """[P, 3] world, each where it was in the frame in which it was sown."""
+    depths: np.ndarray
+    """[P] there, along the optical axis, world units."""
+    labels: np.ndarray
+    """[P] the basis of each."""
+    bases: Bases
+    misses: np.ndarray
+    """[P] pixels, root mean square over the frames where each was seen."""
+
+    def __repr__(self) -> str:
+        return f"Lifted({self.tracks!r}, {self.bases!r}, {np.median(self.misses):.2f} px)"
+
+
+def lift(
+    tracks: Tracks,
+    K: np.ndarray,  # [F, 3, 3] pixels of the tracks
+    camera_from_world: np.ndarray,  # [F, 4, 4]
+    times: np.ndarray,  # [F] seconds
+    contact: np.ndarray,  # [F] depth at which what moves stands, world units; nan where unknown
+    *,
+    spacing: float,
+    seed: int = 0,
+    most: int = MOST_PARTS,
+) -> Lifted:
+    """Fit shared motions to tracks; as many as they need.
+
+    Args:
+        spacing: Seconds between control poses.
+    """
+    rng = np.random.default_rng(seed)
+    if len(tracks) > MOST_TRACKS:
+        tracks = tracks.select(np.sort(rng.permutation(len(tracks))[:MOST_TRACKS]))
+    edges = _neighbours(tracks)
+    problem = Problem.of(tracks, K, camera_from_world, times, edges, contact)
+    parts = adjust(problem, _first_parts(problem, spacing))
+    whole: set[int] = set()  # parts that fall apart no further
+    while len(parts) < most:
+        worst = _worst(problem, parts, whole)
+        if worst is None:
+            break
+        split = _split(problem, parts, np.flatnonzero(parts.labels == worst), rng)
+        for _ in range(2):
+            split = adjust(problem, split, steps=6)
+            split = _assigned(problem, split)
+        both = np.isin(parts.labels, worst) | np.isin(split.labels, [worst, len(parts)])
+        if np.median(_own_misses(problem, split)[both]) > WORTH * np.median(_own_misses(problem, parts)[both]):
+            whole.add(worst)
+        else:
+            parts = split
+    parts = adjust(problem, parts)
+    off = _own_misses(problem, parts)
+    return Lifted(
+        *(tracks, problem.places(parts.log_depths), np.exp(parts.log_depths)),
+        *(parts.labels, parts.bases, off),
+    )
+
+
+def _neighbours(tracks: Tracks) -> np.ndarray:
+    """[M, 2] pairs of tracks that are near each other in the frame where both were sown, or where one was and
+    the other is seen."""
+    pairs = []
+    for frame in np.unique(tracks.sown):
+        own = np.flatnonzero(tracks.sown == frame)
+        if len(own) < 2:
+            continue
+        near = KDTree(tracks.xy[own, frame]).query(tracks.xy[own, frame], k=min(NEIGHBOURS + 1, len(own)))[1]
+        pairs += [np.stack([own, own[near[:, column]]], 1) for column in range(1, near.shape[1])]
+    found = np.unique(np.sort(np.concatenate(pairs), 1), axis=0) if pairs else np.zeros((0, 2), int)
+    return found
+
+
+def _first_parts(problem: Problem, spacing: float) -> Parts:
+    """One part that does not turn and goes where the tracks go on average, at the depth of contact."""
+    known = problem.contact[np.isfinite(problem.contact)]
+    depth = np.where(np.isfinite(problem.contact), problem.contact, np.median(known) if len(known) else 1.0)
+    tracks, (start, end) = len(depth), problem.times[[0, -1]]
+    bulge = np.zeros(tracks)
+    for frame in np.unique(problem.sown):
+        own = problem.sown == frame
+        seen = problem.xy[problem.seen[:, frame], frame]
+        off = (problem.xy[own, frame] - seen.mean(0)) / (seen.std(0) + 1.0)
+        bulge[own] = np.clip((off**2).sum(1) / 4, 0, 1)
+    log_depths = np.log(depth) + BULGE * (bulge - bulge.mean())
+    control = Bases.count_for(end - start, spacing)
+    quats = np.zeros((1, control, 4))
+    quats[..., 0] = 1
+    labels = np.zeros(tracks, int)
+    parts = Parts(labels, log_depths, quats, np.zeros((1, control, 3)), float(start), spacing)
+    world_from_camera = np.linalg.inv(problem.camera_from_world)
+    ones = np.concatenate([problem.xy, np.ones((*problem.xy.shape[:2], 1))], -1)
+    local = np.einsum("fij,pfj->pfi", np.linalg.inv(problem.K), ones) * np.exp(log_depths)[:, None, None]
+    at = np.einsum("fij,pfj->pfi", world_from_camera[:, :3, :3], local) + world_from_camera[:, :3, 3]
+    shift = np.where(problem.seen[..., None], at - problem.places(log_depths)[:, None], 0)
+    weight = problem.seen.sum(0)
+    mean = shift.sum(0) / np.maximum(weight, 1)[:, None]
+    scale = np.sqrt(weight / weight.max())[:, None]
+    rows = np.concatenate([scale * parts.splines(problem.times), 0.1 * np.diff(np.eye(control), 2, axis=0)])
+    goal = np.concatenate([scale * mean, np.zeros((control - 2, 3))])
+    return replace(parts, translations=np.linalg.lstsq(rows, goal, rcond=None)[0][None])
+
+
+def _own_misses(problem: Problem, parts: Parts) -> np.ndarray:
+    """[P] pixels."""
+    return misses(problem, parts)[np.arange(len(parts.labels)), parts.labels]
+
+
+def _worst(problem: Problem, parts: Parts, whole: set[int]) -> int | None:
+    """The part that misses most in all, if it misses too much."""
+    off, worst, most = _own_misses(problem, parts), None, 0.0
+    for k in set(range(len(parts))) - whole:
+        own = off[parts.labels == k]
+        if len(own) >= 2 * FEWEST and np.quantile(own, QUANTILE) > GOOD_ENOUGH and (own**2).sum() > most:
+            worst, most = k, float((own**2).sum())
+    return worst
+
+
+def _split(problem: Problem, parts: Parts, worst: np.ndarray, rng: np.random.Generator) -> Parts:
+    """A part, given by its tracks, in two, by how and where its tracks miss."""
+    features = _ways_to_miss(problem, parts, worst)
+    halves = kmeans2(features, 2, minit="++", rng=rng)[1]
+    labels = parts.labels.copy()
+    labels[worst[halves == 1]] = len(parts)
+    k = parts.labels[worst[0]]
+    return replace(
+        parts,
+        labels=labels,
+        quats=np.concatenate([parts.quats, parts.quats[k : k + 1]]),
+        translations=np.concatenate([parts.translations, parts.translations[k : k + 1]]),
+    )
+
+
+def _ways_to_miss(problem: Problem, parts: Parts, own: np.ndarray) -> np.ndarray:
+    """[p, D] the misses of tracks over time, in few numbers, and where they are."""
+    from recon.fourd.bundle import _seen_at
+
+    k = parts.labels[own[0]]
+    turns, shifts = parts.poses(problem.times)
+    at, _, _ = _seen_at(problem, parts.rest(problem)[own], turns[k], shifts[k])
+    seen = problem.seen[own]
+    miss = np.where(seen[..., None], problem.xy[own] - at, 0)
+    # Unseen frames say nothing: the mean of the neighbourhood in the picture stands in.
+    middle = np.stack([problem.xy[i, problem.seen[i]].mean(0) for i in own])
+    near = KDTree(middle).query(middle, k=min(8, len(own)))[1]
+    total, count = miss[near].sum(1), seen[near].sum(1)
+    smooth = total / np.maximum(count, 1)[..., None]
+    flat = smooth.reshape(len(own), -1)
+    spread = flat.std() * np.sqrt(flat.shape[1])
+    where = (middle - middle.mean(0)) / (middle.std() + 1.0)
+    return np.concatenate([flat, 0.15 * spread * where], 1)
+
+
+def _assigned(problem: Problem, parts: Parts) -> Parts:
+    """Each track to the part that fits it and its neighbours best."""
+    table = np.minimum(misses(problem, parts), 8.0)
+    total, count = table.copy(), np.ones(len(table))
+    for a, b in (problem.edges.T, problem.edges.T[::-1]):
+        np.add.at(total, a, table[b])
+        np.add.at(count, a, 1)
+    return replace(parts, labels=(table + total / count[:, None]).argmin(1))
