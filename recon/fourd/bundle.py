@@ -54,7 +54,7 @@ class Problem:
         camera_from_world: np.ndarray,
         times: np.ndarray,
         edges: np.ndarray,
-        contact: np.ndarray,  # [F]
+        contact: np.ndarray,  # [P]
     ) -> Problem:
         """From tracks and cameras."""
         at = tracks.xy[np.arange(len(tracks)), tracks.sown].astype(float)
@@ -66,7 +66,7 @@ class Problem:
             *(tracks.xy.astype(float), tracks.seen, tracks.sown, K, camera_from_world),
             world_from_camera[:, :3, 3],
             np.einsum("pij,pj->pi", world_from_camera[:, :3, :3], local),
-            *(times, frame, edges, contact[tracks.sown]),
+            *(times, frame, edges, contact),
         )
 
     def places(self, log_depths: np.ndarray) -> np.ndarray:
@@ -236,13 +236,13 @@ def _share(problem: Problem, own: np.ndarray) -> float:
     return problem.seen[own].sum() / problem.seen.shape[1] / 6
 
 
-def _contacts(problem: Problem) -> list[tuple[np.ndarray, float]]:
-    """Tracks sown together, and the logarithm of the depth at which they stand."""
+def _contacts(problem: Problem) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Tracks sown together, and the logarithms of the depths at which they stand."""
     out = []
     for frame in np.unique(problem.sown):
         group = np.flatnonzero((problem.sown == frame) & np.isfinite(problem.contact))
         if len(group):
-            out.append((group, float(np.log(problem.contact[group]).mean())))
+            out.append((group, np.log(problem.contact[group])))
     return out
 
 

@@ -1,56 +1,131 @@
-"""How far away what moves is: where it touches the still scene."""
+"""How far away what moves is: where it stands on the ground of the still scene.
+
+The ground in front of it is fitted to still points near its lowest outline; what moves is taken for an upright
+board that faces the camera there. What is off the ground in some frames seems too far away in them: its size, which
+stays the same, tells.
+"""
 
 from __future__ import annotations
 
 import numpy as np
-import torch
 
-from recon.raster import render
-from recon.types import Gaussians
-from recon.views import Views
+from recon.flow import homogeneous
+from recon.types import Points
 
-LOWEST = 0.12
+UP = np.array([0.0, -1.0, 0.0])
+"""Of the world."""
+LOWEST = 0.1
 """Share of the height of what moves, from below, where it may touch the ground."""
-BELOW = (4, 10)
-"""Pixels below its outline where the ground is looked at."""
+AROUND = 0.6
+"""Of its width and height: how far away from its foot points of the ground are looked for."""
+TRIES, TOLERANCE = 200, 0.04
+"""Of RANSAC, and the relative error of depth with which a point lies on the ground."""
 FEWEST = 8
-"""Columns in which the ground must be seen."""
+"""Points that make a ground."""
+BELIEVED = 0.25
+"""Quantile of the sizes, over the frames, that is believed."""
+HIDDEN_FOOT = 0.9
+"""Depth of what stands below the picture, by that of the ground at its edge."""
+EDGE = 2
+"""Pixels from the border within which something is cut off."""
 
 
-@torch.no_grad()
 def contact_depths(
-    still: Gaussians,
-    views: Views,
-    frames: list[int],
-    moving: np.ndarray,  # [F, H, W] bool, of these frames
-    device: str = "cpu",
+    at: np.ndarray,  # [P, 2] pixels of tracks, where they were sown
+    sown: np.ndarray,  # [P] frames
+    moving: np.ndarray,  # [F, H, W] bool, what moves
+    points: Points,
+    K: np.ndarray,  # [F, 3, 3] pixels of the masks
+    camera_from_world: np.ndarray,  # [F, 4, 4]
+    seed: int = 0,
 ) -> np.ndarray:
-    """[F] depth of the still scene just below what moves; nan where that is not in the picture.
+    """[P] depth of each track on the board that stands where what moves touches the ground; nan without
+    one."""
+    rng = np.random.default_rng(seed)
+    feet = [
+        _foot(mask, points, K[f], camera_from_world[f], rng) if mask.any() else None
+        for f, mask in enumerate(moving)
+    ]
+    depths = np.array([foot[1] if foot else np.nan for foot in feet])
+    heights = np.array([_height(mask) for mask in moving])
+    sizes = depths * heights
+    known = np.isfinite(sizes)
+    if known.any():
+        believed = np.quantile(sizes[known], BELIEVED)
+        depths = np.where(known, np.minimum(depths, 1.02 * believed / heights), depths)
+    out = np.full(len(at), np.nan)
+    for f, foot in enumerate(feet):
+        own = np.flatnonzero(sown == f)
+        if foot is not None and len(own):
+            out[own] = _on_board(at[own], foot[0], depths[f], K[f], camera_from_world[f])
+    if np.isfinite(out).any():  # frames whose foot is unknown: as the others
+        out = np.where(np.isfinite(out), out, np.nanmedian(out))
+    return out
 
-    What is off the ground seems farther away than it is: the nearest quarter of all frames, in comparison with
-    its own size, is believed by `settled`.
-    """
-    depths = np.full(len(frames), np.nan)
-    for i, (frame, mask) in enumerate(zip(frames, moving, strict=True)):
-        if not mask.any():
-            continue
-        view = views.view(frame, device=device)
-        height, width = mask.shape
-        shot = render(still, view.camera_from_world, view.K, width, height, sh_degree=0, with_depth=True)
-        assert shot.depth is not None
-        depths[i] = _below(mask, shot.depth.cpu().numpy(), shot.alpha.cpu().numpy())
-    return depths
 
-
-def _below(mask: np.ndarray, depth: np.ndarray, alpha: np.ndarray) -> float:
+def _height(mask: np.ndarray) -> float:
+    """Pixels; nan for what is cut off above or below."""
     rows = np.flatnonzero(mask.any(1))
-    columns = np.flatnonzero(mask.any(0))
-    bottom = len(mask) - 1 - mask[::-1, columns].argmax(0)  # lowest pixel of each column
-    low = bottom >= rows[-1] - LOWEST * (rows[-1] - rows[0] + 1)
-    values = []
-    for x, y in zip(columns[low], bottom[low], strict=True):
-        ground = slice(y + BELOW[0], y + BELOW[1])
-        seen = alpha[ground, x] > 0.9
-        if y + BELOW[1] < len(mask) and seen.any():
-            values.append(np.median(depth[ground, x][seen]))
-    return float(np.median(values)) if len(values) >= FEWEST else np.nan
+    if len(rows) == 0 or rows[0] < EDGE or rows[-1] >= len(mask) - EDGE:
+        return np.nan
+    return float(rows[-1] - rows[0] + 1)
+
+
+def _foot(
+    mask: np.ndarray,  # [H, W] bool
+    points: Points,
+    K: np.ndarray,
+    camera_from_world: np.ndarray,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, float] | None:
+    """Pixel [2] of the lowest part and the depth of the ground there."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    bottom = len(mask) - 1 - mask[::-1, columns].argmax(0)
+    tall = rows[-1] - rows[0] + 1
+    low = bottom >= rows[-1] - LOWEST * tall
+    foot = np.array([np.median(columns[low]), np.median(bottom[low])]) + 0.5
+    local = points.xyz @ camera_from_world[:3, :3].T + camera_from_world[:3, 3]
+    z = np.where(local[:, 2] > 1e-3, local[:, 2], np.nan)
+    pixels = (local @ K.T)[:, :2] / z[:, None]
+    wide, reach = columns[-1] - columns[0] + 1, AROUND * max(tall, 40)
+    near = (np.abs(pixels[:, 0] - foot[0]) < wide / 2 + reach) & (pixels[:, 1] > foot[1] - 0.3 * reach)
+    near &= (pixels[:, 1] < foot[1] + reach) & (pixels > 0).all(1) & (pixels < mask.shape[::-1]).all(1)
+    near = np.flatnonzero(near)
+    near = near[~mask[pixels[near, 1].astype(int), pixels[near, 0].astype(int)]]
+    if len(near) < FEWEST:
+        return None
+    # Before a plane, nearness is linear in the pixels; the ground is nearer further down.
+    rows_of = homogeneous((pixels[near] - foot) / 100)
+    nearness = 1 / z[near]
+    best = np.zeros(len(near), bool)
+    for _ in range(TRIES):
+        three = rng.choice(len(near), 3, replace=False)
+        if abs(np.linalg.det(rows_of[three])) < 1e-3:
+            continue
+        plane = np.linalg.solve(rows_of[three], nearness[three])
+        if plane[1] <= 0 or plane[2] <= 0:
+            continue
+        on = np.abs(rows_of @ plane - nearness) < TOLERANCE * nearness
+        best = on if on.sum() > best.sum() else best
+    if best.sum() < FEWEST:
+        return None
+    plane = np.linalg.lstsq(rows_of[best], nearness[best], rcond=None)[0]
+    if plane[2] <= 0:
+        return None
+    cut_off = rows[-1] >= len(mask) - EDGE
+    return foot, float(1 / plane[2]) * (HIDDEN_FOOT if cut_off else 1.0)
+
+
+def _on_board(
+    at: np.ndarray, foot: np.ndarray, depth: float, K: np.ndarray, camera_from_world: np.ndarray
+) -> np.ndarray:
+    """[p] depths at which rays meet an upright plane that faces the camera, through a foot at a depth."""
+    forward = camera_from_world[2, :3]
+    normal = forward - (forward @ UP) * UP
+    if np.linalg.norm(normal) < 0.3:  # seen from above
+        normal = forward
+    normal = camera_from_world[:3, :3] @ normal
+    inverse = np.linalg.inv(K)
+    through = inverse @ np.append(foot, 1) * depth
+    along = homogeneous(at) @ inverse.T @ normal
+    return (through @ normal) / np.where(along > 1e-3, along, np.nan)

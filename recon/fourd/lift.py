@@ -58,7 +58,7 @@ def lift(
     K: np.ndarray,  # [F, 3, 3] pixels of the tracks
     camera_from_world: np.ndarray,  # [F, 4, 4]
     times: np.ndarray,  # [F] seconds
-    contact: np.ndarray,  # [F] depth at which what moves stands, world units; nan where unknown
+    contact: np.ndarray,  # [P] depth of contact in the frame where each was sown; nan where unknown
     *,
     spacing: float,
     seed: int = 0,
@@ -71,7 +71,8 @@ def lift(
     """
     rng = np.random.default_rng(seed)
     if len(tracks) > MOST_TRACKS:
-        tracks = tracks.select(np.sort(rng.permutation(len(tracks))[:MOST_TRACKS]))
+        chosen = np.sort(rng.permutation(len(tracks))[:MOST_TRACKS])
+        tracks, contact = tracks.select(chosen), contact[chosen]
     edges = _neighbours(tracks)
     problem = Problem.of(tracks, K, camera_from_world, times, edges, contact)
     parts = adjust(problem, _first_parts(problem, spacing))
