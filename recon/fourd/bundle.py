@@ -140,6 +140,26 @@ def centred(parts: Parts, problem: Problem) -> Parts:
     return replace(parts, translations=shifts)
 
 
+def in_one_rest(parts: Parts, problem: Problem) -> Parts:
+    """The same motions, with rests that fit together: all parts are as in the middle of the shot, about the
+    middle of all tracks. Blends of two motions are between the two only then."""
+    when = np.array([problem.times[len(problem.times) // 2]])
+    turns, shifts = (a[:, 0] for a in parts.poses(when))
+    rest = parts.rest(problem)
+    there = np.einsum("pij,pj->pi", turns[parts.labels], rest) + shifts[parts.labels]
+    back = turns.swapaxes(1, 2)
+    origin = np.einsum("kij,kj->ki", back, there.mean(0) - shifts)
+    own = Rotation.from_quat(parts.quats.reshape(-1, 4), scalar_first=True)
+    matrices = own.as_matrix().reshape(*parts.quats.shape[:2], 3, 3)
+    moved = parts.translations + np.einsum("kcij,kj->kci", matrices, origin)
+    turned = Rotation.from_matrix((matrices @ back[:, None]).reshape(-1, 3, 3)).as_quat(scalar_first=True)
+    turned = turned.reshape(parts.quats.shape)
+    for c in range(1, turned.shape[1]):  # neighbours on the same side
+        turned[:, c] *= np.where((turned[:, c] * turned[:, c - 1]).sum(-1, keepdims=True) < 0, -1, 1)
+    turned *= np.where(turned[:, :1, :1] < 0, -1, 1)
+    return replace(parts, quats=turned, translations=moved)
+
+
 def misses(problem: Problem, parts: Parts) -> np.ndarray:
     """[P, K] pixels by which each track misses as a member of each part, root mean square."""
     turns, shifts = parts.poses(problem.times)

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.cluster.vq import kmeans2
 from scipy.spatial import KDTree
 
-from recon.fourd.bundle import Parts, Problem, adjust, misses
+from recon.fourd.bundle import Parts, Problem, adjust, in_one_rest, misses
 from recon.fourd.motion import Bases
 from recon.fourd.tracks import Tracks
 
@@ -90,7 +90,7 @@ def lift(
             whole.add(worst)
         else:
             parts = split
-    parts = adjust(problem, parts)
+    parts = in_one_rest(adjust(problem, parts), problem)
     off = _own_misses(problem, parts)
     return Lifted(
         *(tracks, problem.places(parts.log_depths), np.exp(parts.log_depths)),

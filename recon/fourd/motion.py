@@ -165,10 +165,34 @@ def at_rest(
     times: Tensor,  # [N] seconds at which the points are there
 ) -> Tensor:
     """[N, 3] the rest positions of points in the world: the inverse of `skinned`."""
+    rotation, shift = _blended(weights, bases, times)
+    return torch.linalg.solve(rotation, (points - shift)[..., None])[..., 0]
+
+
+def skinned_each(
+    means: Tensor,  # [N, 3] at rest
+    weights: Tensor,  # [N, K]
+    bases: Bases,
+    times: Tensor,  # [N] seconds, one for each
+) -> Tensor:
+    """[N, 3] in the world, each at a time of its own."""
+    rotation, shift = _blended(weights, bases, times)
+    return torch.einsum("nij,nj->ni", rotation, means) + shift
+
+
+def blended_turns(weights: Tensor, bases: Bases, times: Tensor) -> Tensor:
+    """[N, 4] unit quaternions that turn each Gaussian, at a time of its own."""
+    turns, _ = bases.at(times)  # [N, K, 4]
+    main = turns.gather(1, weights.argmax(1)[:, None, None].expand(-1, 1, 4))
+    sides = torch.where((turns * main).sum(-1) < 0, -1.0, 1.0).to(turns)
+    return torch.nn.functional.normalize(torch.einsum("nk,nki->ni", weights * sides, turns), dim=-1)
+
+
+def _blended(weights: Tensor, bases: Bases, times: Tensor) -> tuple[Tensor, Tensor]:
+    """Blends of the bases' matrices [N, 3, 3] (no rotations any more) and shifts [N, 3]."""
     turns, shifts = bases.at(times)  # [N, K, 4], [N, K, 3]
     rotation = torch.einsum("nk,nkij->nij", weights, rotation_matrices(turns))
-    shift = torch.einsum("nk,nki->ni", weights, shifts)
-    return torch.linalg.solve(rotation, (points - shift)[..., None])[..., 0]
+    return rotation, torch.einsum("nk,nki->ni", weights, shifts)
 
 
 def quaternion_product(
