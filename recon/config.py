@@ -8,6 +8,7 @@ from typing import Literal
 from recon.errors import TrainError
 
 Preset = Literal["preview", "standard", "best"]
+Motion = Literal["auto", "on", "off"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,9 @@ class FitConfig:
     """Refine the poses of the training frames (and the focal length) together with the scene."""
     refine_colours: bool = False
     """Let every training frame have an affine colour map of its own, for clips that flicker."""
+    motion: Motion = "auto"
+    """Whether what moves is fitted too ("auto" and "on": when something does; "on" says so when nothing
+    does), or left out ("off")."""
     held_out_every: int = 8
     """Every n-th frame is kept from training to judge the result; 0 trains on all."""
 
@@ -55,6 +59,6 @@ PRESETS: dict[Preset, FitConfig] = {
 }
 
 
-def config_for(preset: Preset, **changes: int | float | None) -> FitConfig:
+def config_for(preset: Preset, **changes: int | float | str | None) -> FitConfig:
     """A preset with some fields changed; None keeps the preset's value."""
     return replace(PRESETS[preset], **{k: v for k, v in changes.items() if v is not None})

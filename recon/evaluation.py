@@ -17,7 +17,7 @@ from recon.lpips_score import lpips_scorer
 from recon.raster import render
 from recon.refinement import REFINED, refined
 from recon.scene import SceneFolder, write_json
-from recon.splat_ply import read_splat_ply
+from recon.fourd.splat4d import read_splats
 from recon.training import load_views, pick_device, score_metrics
 from recon.truth import pose_error, read_truth
 
@@ -56,14 +56,15 @@ def evaluate(
         if main is None or len(cameras) > len(main):
             main, main_solved = cameras, solved
         views = load_views(scene, shot, cameras, config)
-        gaussians = read_splat_ply(scene.shot_folder(shot) / "splat.ply")
-        gaussians = type(gaussians)(**{name: t.to(device) for name, t in gaussians.tensors().items()})
-        scores += score(gaussians, views, device, align=True)
+        splats = read_splats(scene.shot_folder(shot) / "splat.ply").to(device)
+        views = views.unmasked() if splats.moving else views
+        scores += score(splats, views, device, align=True)
         if scorer is not None:
             for index in views.heldout:
                 view = views.view(index, device=device)
                 height, width = view.image.shape[:2]
                 with torch.no_grad():
+                    gaussians = splats.at(view.seconds)
                     image = render(gaussians, view.camera_from_world, view.K, width, height).image
                 lpips.append(scorer(image.clamp(0, 1), view.image))
     metrics.update(score_metrics(scores))

@@ -20,6 +20,7 @@ from recon.alignment import aligned
 from recon.checkpoint import load_checkpoint, save_checkpoint
 from recon.config import FitConfig
 from recon.descent import Descent, check_finite
+from recon.fourd.motion import Splats4D
 from recon.events import Checkpointed, Evaluated, Listener, Notice, TrainStep, ignore
 from recon.losses import masked_ssim, psnr
 from recon.optimizer import Optimizer
@@ -154,7 +155,7 @@ def mean_score(scores: Sequence[ViewScore], step: int, seconds: float) -> Evalua
 
 @torch.no_grad()
 def score(
-    gaussians: Gaussians,
+    splats: Gaussians | Splats4D,
     views: Views,
     device: str = "cpu",
     only: Sequence[int] | None = None,
@@ -167,6 +168,7 @@ def score(
     scores = []
     for index in range(len(views.cameras)) if only is None else only:
         split = "heldout" if index in heldout else "train"
+        gaussians = splats.at(float(views.seconds[index])) if isinstance(splats, Splats4D) else splats
         scores.append(score_view(gaussians, views.view(index, device=device), split))
         if align and index in heldout:
             scores.append(score_view(gaussians, aligned(gaussians, views, index, device), "heldout_aligned"))

@@ -13,9 +13,10 @@ from PIL import Image
 from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation, RotationSpline
 
+from recon.fourd.motion import Splats4D
 from recon.raster import render
 from recon.scene import replacing
-from recon.types import Cameras, Gaussians
+from recon.types import Cameras
 from recon.views import Views
 
 ORBIT_FRAMES, ORBIT_FPS = 72, 24
@@ -27,12 +28,13 @@ def to_uint8(image: torch.Tensor) -> np.ndarray:
 
 
 @torch.no_grad()
-def write_side_by_side(folder: Path, gaussians: Gaussians, views: Views, device: str = "cpu") -> list[Path]:
+def write_side_by_side(folder: Path, splats: Splats4D, views: Views, device: str = "cpu") -> list[Path]:
     """For every held-out view (or every eighth, if none is held out): source left, render right."""
     paths = []
     for index in views.heldout or views.train[::8]:
         view = views.view(index, device=device)
         height, width = view.image.shape[:2]
+        gaussians = splats.at(view.seconds)
         image = render(gaussians, view.camera_from_world, view.K, width, height).image
         path = folder / f"{view.number:05d}.png"
         with replacing(path) as part:
@@ -67,15 +69,25 @@ def orbit_path(cameras: Cameras, frames: int = ORBIT_FRAMES) -> np.ndarray:
 
 
 @torch.no_grad()
-def write_orbit(path: Path, gaussians: Gaussians, cameras: Cameras, size: tuple[int, int]) -> None:
-    """Render the orbit to an mp4 of about this size (width, height)."""
+def write_orbit(
+    path: Path,
+    splats: Splats4D,
+    cameras: Cameras,
+    size: tuple[int, int],
+    seconds: np.ndarray,  # [F] when the cameras were there
+) -> None:
+    """Render the orbit to an mp4 of about this size (width, height); what moves goes as it did on the way
+    there and goes back on the way back."""
     width, height = (max(2, side // 2 * 2) for side in size)
     K = np.diag([width / cameras.width, height / cameras.height, 1]) @ np.median(cameras.K, axis=0)
     poses = np.linalg.inv(orbit_path(cameras))
-    intrinsics = torch.tensor(K, dtype=torch.float32, device=gaussians.means.device)
+    intrinsics = torch.tensor(K, dtype=torch.float32, device=splats.still.means.device)
+    along = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(len(poses)) / len(poses))
+    times = np.interp(along, np.linspace(0, 1, len(seconds)), seconds)
 
     def frame(i: int) -> np.ndarray:
-        camera_from_world = torch.tensor(poses[i], dtype=torch.float32, device=gaussians.means.device)
+        gaussians = splats.at(float(times[i]))
+        camera_from_world = torch.tensor(poses[i], dtype=torch.float32, device=intrinsics.device)
         return to_uint8(render(gaussians, camera_from_world, intrinsics, width, height).image)
 
     write_video(path, frame, len(poses), ORBIT_FPS)

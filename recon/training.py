@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,17 @@ import torch
 from recon import schedule
 from recon.config import FitConfig
 from recon.events import Evaluated, Event, Listener, StageFinished, StageStarted, TrainStep, ignore
-from recon.fitting import SPLITS, Fit, ViewScore, fit
+from recon.fitting import SPLITS, ViewScore, fit, score
+from recon.fourd.motion import Splats4D
+from recon.fourd.shot import add_motion
+from recon.fourd.splat4d import write_splats
 from recon.pictures import write_orbit, write_side_by_side
 from recon.raster import render
 from recon.refinement import REFINED, write_refined
 from recon.scene import SceneFolder, hash_of, hash_of_file, link_or_copy, remove, replacing, write_json
 from recon.snapshot import Snapshots
-from recon.splat_ply import write_splat_ply
 from recon.start import first_gaussians
-from recon.types import Cameras, Chunk, Frames, Gaussians, Points, Shot
+from recon.types import Cameras, Chunk, Frames, Points, Shot
 from recon.views import Views
 
 LOG_EVERY = 10
@@ -63,13 +65,27 @@ def train(
         views = load_views(scene, shots[index], cameras, config)
         result = fit_shot(views, points, config, folder, key=key, device=device, on_event=on_event)
         metrics[index] = write_shot(scene, shots[index], views, result, device)
-        seconds += result.seconds
+        seconds += metrics[index]["seconds"]
     summary = write_scene(scene, metrics, placed, seconds)
     scene.info["seed"] = config.seed
     scene.info["training"] = {**asdict(config), "device": device}
     scene.mark_done("train", key, seconds)
     on_event(StageFinished("training", seconds, in_words(summary)))
     return summary
+
+
+@dataclass(frozen=True)
+class ShotFit:
+    """What a shot becomes."""
+
+    splats: Splats4D
+    cameras: Cameras
+    """Refined."""
+    scores: tuple[ViewScore, ...]
+    """Of all pixels; those that move count only when their motion was fitted."""
+    seconds: float
+    still_scores: tuple[ViewScore, ...] = ()
+    """With motion: of what stands still, before that."""
 
 
 def load_views(scene: SceneFolder, shot: Shot, cameras: Cameras, config: FitConfig) -> Views:
@@ -93,6 +109,7 @@ def load_views(scene: SceneFolder, shot: Shot, cameras: Cameras, config: FitConf
         long_side=config.long_side,
         held_out_every=config.held_out_every,
         mask_of=mask_of,
+        seconds=scene.frames().seconds[cameras.numbers],
     )
 
 
@@ -105,8 +122,8 @@ def fit_shot(
     key: str = "",
     device: str = "cpu",
     on_event: Listener = ignore,
-) -> Fit:
-    """The first Gaussians, then the training loop with its log."""
+) -> ShotFit:
+    """The first Gaussians, then the training loop with its log, then what moves."""
     folder.mkdir(parents=True, exist_ok=True)
     with TrainLog(folder / "train.jsonl") as log, Snapshots(folder) as look:
 
@@ -116,7 +133,16 @@ def fit_shot(
 
         config = replace(config, budget=schedule.budget_for(config, views.size))
         start = partial(first_gaussians, views, points, config, on_event=tell)
-        return fit(views, start, config, folder, key=key, device=device, look=look, on_event=tell)
+        found = fit(views, start, config, folder, key=key, device=device, look=look, on_event=tell)
+        if config.motion == "off":
+            return ShotFit(Splats4D(found.gaussians), found.cameras, found.scores, found.seconds)
+        seen = views.with_cameras(found.cameras)
+        rest = {"key": key, "device": device, "look": look, "on_event": tell}
+        splats, spent = add_motion(seen, found.gaussians, points, config, folder, **rest)
+        if splats.moving is None:
+            return ShotFit(splats, found.cameras, found.scores, found.seconds)
+        scores = score(splats, seen.unmasked(), device, align=True)
+        return ShotFit(splats, found.cameras, scores, found.seconds + spent, found.scores)
 
 
 class TrainLog:
@@ -166,38 +192,50 @@ class TrainLog:
 # -- what is written -----------------------------------------------------------------------------
 
 
-def write_shot(scene: SceneFolder, shot: Shot, views: Views, result: Fit, device: str) -> dict[str, Any]:
+def write_shot(scene: SceneFolder, shot: Shot, views: Views, result: ShotFit, device: str) -> dict[str, Any]:
     """splat.ply, refined cameras, renders, orbit and metrics of a shot and of its chunks."""
     folder = scene.shot_folder(shot)
     views = views.with_cameras(result.cameras)
     write_refined(folder / REFINED, result.cameras)
-    write_splat_ply(folder / "splat.ply", result.gaussians)
-    write_side_by_side(folder / "renders", result.gaussians, views, device)
-    write_orbit(folder / "orbit.mp4", result.gaussians, views.cameras, views.size)
+    splats = result.splats
+    write_splats(folder / "splat.ply", splats)
+    write_side_by_side(folder / "renders", splats, views, device)
+    write_orbit(folder / "orbit.mp4", splats, views.cameras, views.size, views.seconds)
     chunks = [chunk for chunk in scene.chunks() if chunk.shot == shot.index]
     for chunk in chunks:
         path = scene.chunk_folder(chunk) / "splat.ply"
         if len(chunks) == 1:
             link_or_copy(folder / "splat.ply", path)
         else:
-            write_splat_ply(path, seen_by(result.gaussians, views, chunk, device))
+            write_splats(path, seen_by(splats, views, chunk, device))
         own = [s for s in result.scores if s.number in chunk.numbers]
         write_json(scene.chunk_folder(chunk) / "metrics.json", score_metrics(own))
-    metrics = {**score_metrics(result.scores), "gaussians": len(result.gaussians), "seconds": result.seconds}
+    metrics = {**score_metrics(result.scores), "gaussians": len(splats), "seconds": result.seconds}
+    if splats.moving is not None:
+        still = score_metrics(result.still_scores)
+        del still["views"]
+        metrics["motion"] = {
+            "moving": len(splats.moving),
+            "bases": len(splats.moving.bases),
+            "still_before": still,
+        }
     write_json(folder / "metrics.json", metrics)
     return metrics
 
 
 @torch.no_grad()
-def seen_by(gaussians: Gaussians, views: Views, chunk: Chunk, device: str) -> Gaussians:
+def seen_by(splats: Splats4D, views: Views, chunk: Chunk, device: str) -> Splats4D:
     """The Gaussians that touch the images of a chunk."""
-    seen = torch.zeros(len(gaussians), dtype=torch.bool, device=gaussians.means.device)
+    seen = torch.zeros(len(splats), dtype=torch.bool, device=splats.still.means.device)
     for index, number in enumerate(views.cameras.numbers):
         if number in chunk.numbers:
             view = views.view(index, device=device)
             height, width = view.image.shape[:2]
+            gaussians = splats.at(view.seconds)
             seen |= render(gaussians, view.camera_from_world, view.K, width, height, sh_degree=0).visible
-    return gaussians.select(seen)
+    count = len(splats.still)
+    moving = splats.moving.select(seen[count:]) if splats.moving and seen[count:].any() else None
+    return Splats4D(splats.still.select(seen[:count]), moving)
 
 
 def score_metrics(scores: Iterable[ViewScore]) -> dict[str, Any]:
@@ -240,6 +278,7 @@ def write_scene(
         "verdict": cameras.verdict,
         "reason": cameras.reason,
         "gaussians": shots[main]["gaussians"],
+        **({"motion": shots[main]["motion"]} if "motion" in shots[main] else {}),
         **score_metrics(scores),
         "seconds": {**seconds, "total": sum(seconds.values())},
     }
@@ -251,7 +290,8 @@ def in_words(metrics: dict[str, Any]) -> str:
     """One line for the terminal."""
     held_out = metrics.get("heldout") or metrics["train"]
     kind = "held-out" if "heldout" in metrics else "training"
+    moving = f" ({metrics['motion']['moving']:,} of them move)" if "motion" in metrics else ""
     return (
-        f"{metrics['gaussians']:,} Gaussians, {kind} PSNR {held_out['psnr']:.2f} dB, "
+        f"{metrics['gaussians']:,} Gaussians{moving}, {kind} PSNR {held_out['psnr']:.2f} dB, "
         f"SSIM {held_out['ssim']:.3f} ({metrics['train']['psnr']:.2f} dB on training frames)"
     )

@@ -27,6 +27,8 @@ class View:
     camera_from_world: Tensor  # [4, 4]
     K: Tensor  # [3, 3] pixels of this image
     mask: Tensor | None = None  # [H, W] 0..1, weights of the pixels in the loss and the scores
+    seconds: float = 0.0
+    """On the clock of the clip."""
     colour: Tensor | None = None  # [3, 4] this frame's colours from those of the scene, while training
 
 
@@ -39,10 +41,12 @@ class Views:
         cameras: Cameras,
         held_out_every: int,
         masks: Sequence[np.ndarray | None] | None = None,  # [H, W] uint8, 255 counts, 0 is ignored
+        seconds: np.ndarray | None = None,  # [F] when each was taken; numbers of frames when missing
     ) -> None:
         if len(images) != len(cameras) or not images:
             raise TrainError(f"found {len(images)} images for {len(cameras)} cameras, expected one each")
         self.cameras = cameras
+        self.seconds = cameras.numbers.astype(float) if seconds is None else np.asarray(seconds, float)
         self.pyramid = [images]
         self.masks = [list(masks or [None] * len(images))]
         order = list(range(len(images)))
@@ -59,6 +63,7 @@ class Views:
         long_side: int,
         held_out_every: int,
         mask_of: Callable[[int], Path | None] | None = None,
+        seconds: np.ndarray | None = None,
     ) -> Views:
         """Read the (undistorted) images of these cameras, shrunk to `long_side`, and the masks of those
         that have one (8-bit grey PNG of the image's size, 255 counts, 0 is ignored)."""
@@ -81,12 +86,18 @@ class Views:
                 )
             images.append(np.array(image.resize(size, Image.Resampling.BOX) if factor < 1 else image))
             masks.append(_load_mask(mask_of(int(number)) if mask_of else None, cameras, size))
-        return cls(images, cameras, held_out_every, masks)
+        return cls(images, cameras, held_out_every, masks, seconds)
 
     def with_cameras(self, cameras: Cameras) -> Views:
         """The same images seen by other cameras of the same frames."""
         other = copy.copy(self)
         other.cameras = cameras
+        return other
+
+    def unmasked(self) -> Views:
+        """The same images, of which every pixel counts."""
+        other = copy.copy(self)
+        other.masks = [[None] * len(level) for level in self.masks]
         return other
 
     @property
@@ -123,6 +134,7 @@ class Views:
             torch.tensor(camera_from_world, dtype=torch.float32, device=device),
             torch.tensor(K, dtype=torch.float32, device=device),
             None if mask is None else _as_float(mask, device),
+            float(self.seconds[index]),
         )
 
 

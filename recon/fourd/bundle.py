@@ -307,9 +307,9 @@ def _normal_equations(problem: Problem, parts: Parts) -> tuple[np.ndarray, np.nd
         A = w[..., None] * (A @ problem.camera_from_world[f, :3, :3])
         home = problem.sown[own][p]
         carry = A @ turns[k, f] @ turns[k, home].swapaxes(1, 2)  # of a shift where it was sown
-        to_depth = np.einsum("nij,nj->ni", carry, problem.rays[own][p]) * np.exp(
-            parts.log_depths[own][p]
-        )[:, None]
+        to_depth = (
+            np.einsum("nij,nj->ni", carry, problem.rays[own][p]) * np.exp(parts.log_depths[own][p])[:, None]
+        )
         here = np.concatenate([A @ _cross(turned[p, f]), A], 2)  # [n, 2, 6]
         there = np.concatenate([carry @ _cross(turned[p, home]), carry], 2)
         J = np.einsum("nc,nid->nicd", splines[f], here) - np.einsum("nc,nid->nicd", splines[home], there)

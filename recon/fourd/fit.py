@@ -79,7 +79,9 @@ class _State:
         return cls(Optimizer(splats.still, device), own, on_device)
 
     def splats(self) -> Splats4D:
-        return Splats4D(self.still.gaussians, moving_of(self.moving.params, self.moving.gaussians, self.bases))
+        return Splats4D(
+            self.still.gaussians, moving_of(self.moving.params, self.moving.gaussians, self.bases)
+        )
 
     def state(self) -> dict[str, object]:
         bases = {name: getattr(self.bases, name).cpu() for name in BASE_RATES}
@@ -120,7 +122,6 @@ def moving_budget(config: FitConfig, views: Views, share: float) -> int:
 def fit_moving(
     views: Views,
     start: Callable[[], Splats4D],
-    times: list[float],  # seconds of every view
     config: FitConfig,
     folder: Path,
     *,
@@ -128,6 +129,7 @@ def fit_moving(
     budget: int,
     key: str = "",
     device: str = "cpu",
+    look: Callable[[Gaussians], None] = lambda gaussians: None,
     on_event: Listener = ignore,
 ) -> MovingFit:
     """Train, continuing from `folder`/moving.pt when it belongs to the same `key` and config."""
@@ -152,7 +154,7 @@ def fit_moving(
         index = views.train[schedule.view_at(config, step, len(views.train))]
         level = 1 if step < 0.3 * steps and max(views.size) >= 240 else 0
         view = replace(views.view(index, level, device), mask=None)
-        loss = _step(state, view, times[index], config, step)
+        loss = _step(state, view, config, step)
         check_finite(loss, step + 1, folder)
         step += 1
         if schedule.refines(config, step):
@@ -160,6 +162,7 @@ def fit_moving(
         height, width = view.image.shape[:2]
         count = len(state.still.gaussians) + len(state.moving.gaussians)
         on_event(TrainStep(step, steps, loss, count, width, height, seconds()))
+        look(state.still.gaussians)
         if time.perf_counter() - last_saved > CHECKPOINT_SECONDS:
             checkpoint(step)
             last_saved = time.perf_counter()
@@ -168,7 +171,7 @@ def fit_moving(
     return MovingFit(state.splats(), seconds())
 
 
-def _step(state: _State, view: View, time: float, config: FitConfig, step: int) -> float:
+def _step(state: _State, view: View, config: FitConfig, step: int) -> float:
     """One step on one view; the loss before it."""
     together_now = step >= ALONE * config.steps
     still = _leaves(state.still.params) if together_now else state.still.params
@@ -177,7 +180,7 @@ def _step(state: _State, view: View, time: float, config: FitConfig, step: int) 
     bases = replace(state.bases, **base_leaves)
     names = Gaussians.__dataclass_fields__
     rest = Gaussians(**{name: moving[name] for name in names})
-    now = together(Gaussians(**still), moving_of(moving, rest, bases).at(time))
+    now = together(Gaussians(**still), moving_of(moving, rest, bases).at(view.seconds))
     height, width = view.image.shape[:2]
     background = torch.rand(3, generator=schedule.generator(config, "background", step)).to(view.image.device)
     shot = render(now, view.camera_from_world, view.K, width, height, background=background)
@@ -218,7 +221,9 @@ def _descend(
 ) -> None:
     rates = _rates(config, step)
     optimizer = state.moving
-    rates.step_sizes["centres"] = 10 * LIFE_RATE * state.bases.spacing / 3 * rates.step_sizes["log_radii"] / LIFE_RATE
+    rates.step_sizes["centres"] = (
+        10 * LIFE_RATE * state.bases.spacing / 3 * rates.step_sizes["log_radii"] / LIFE_RATE
+    )
     for name, leaf in moving.items():
         if name == "weights" or leaf.grad is None:
             continue

@@ -86,7 +86,9 @@ def lift(
             split = adjust(problem, split, steps=6)
             split = _assigned(problem, split)
         both = np.isin(parts.labels, worst) | np.isin(split.labels, [worst, len(parts)])
-        if np.median(_own_misses(problem, split)[both]) > WORTH * np.median(_own_misses(problem, parts)[both]):
+        if np.median(_own_misses(problem, split)[both]) > WORTH * np.median(
+            _own_misses(problem, parts)[both]
+        ):
             whole.add(worst)
         else:
             parts = split

@@ -11,7 +11,7 @@ Times are seconds of the shot.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -225,6 +225,19 @@ class Splats4D:
 
     def __repr__(self) -> str:
         return f"Splats4D({self.still!r}, {self.moving!r})"
+
+    def to(self, device: str) -> Splats4D:
+        """On another device."""
+
+        def moved(gaussians: Gaussians) -> Gaussians:
+            return Gaussians(**{name: t.to(device) for name, t in gaussians.tensors().items()})
+
+        if self.moving is None:
+            return Splats4D(moved(self.still))
+        own, bases, lives = self.moving, self.moving.bases, self.moving.lifetimes
+        bases = replace(bases, quats=bases.quats.to(device), translations=bases.translations.to(device))
+        lives = Lifetimes(lives.centres.to(device), lives.radii.to(device), lives.sigmas.to(device))
+        return Splats4D(moved(self.still), Moving(moved(own.gaussians), own.weights.to(device), bases, lives))
 
     def at(self, time: float) -> Gaussians:
         """Everything at one time: first what stands still, then what moves; differentiable."""

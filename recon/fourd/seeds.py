@@ -74,7 +74,10 @@ def moving_gaussians(
         colours = view.image[at[:, 1].astype(int), at[:, 0].astype(int)]
         widths = WIDTH * spacing * z / view.K[0, 0]
         more = Moving(
-            isotropic(home, widths, colours, OPACITY, 0), weights, bases, _always(len(at), float(times[frame]))
+            isotropic(home, widths, colours, OPACITY, 0),
+            weights,
+            bases,
+            _always(len(at), float(times[frame])),
         )
         found = more if found is None else joined(found, more)
     if found is None:

@@ -102,7 +102,9 @@ def read_splats(path: Path) -> Splats4D:
     for i in range(BLENDED):
         share, index = rows[f"m_w{i}"].astype(np.float32), rows[f"m_i{i}"].astype(int)
         if ((index >= len(bases)) & (share > 0)).any():
-            raise FormatError(f"{path}: a Gaussian follows basis {index.max()} of {len(bases)}; export it again")
+            raise FormatError(
+                f"{path}: a Gaussian follows basis {index.max()} of {len(bases)}; export it again"
+            )
         np.add.at(weights, (np.arange(len(rows)), np.minimum(index, len(bases) - 1)), share)
     weights /= np.maximum(weights.sum(1, keepdims=True), 1e-6)
     radii = np.where(np.isfinite(rows["t_radius"]), rows["t_radius"], FOREVER)

@@ -204,7 +204,9 @@ def _poses(recipe: Recipe, at: np.ndarray, distance: float, bearing: float) -> n
     return poses
 
 
-def _cloth(at: np.ndarray, pose: np.ndarray, phase: float) -> tuple[list, Callable[[Part, float], np.ndarray]]:
+def _cloth(
+    at: np.ndarray, pose: np.ndarray, phase: float
+) -> tuple[list, Callable[[Part, float], np.ndarray]]:
     """A patterned cloth that hangs across the view and waves, as cells that are rigid."""
     columns, rows, cell = 26, 18, 0.062
     rng = np.random.default_rng(int(10 * phase))
@@ -260,7 +262,9 @@ def _draw(scene: MovingScene, recipe: Recipe, seed: int) -> None:
         rows = []
         far = 0.6 if recipe.move != "orbit" else 1.0
         for frame in range(0, recipe.frames, 4 if recipe.frames == FRAMES else 8):
-            for degrees in (-5.0 * far, 5.0 * far) if frame % 8 == 0 else (-10.0 * far, 10.0 * far, 5.0 * far):
+            for degrees in (
+                (-5.0 * far, 5.0 * far) if frame % 8 == 0 else (-10.0 * far, 10.0 * far, 5.0 * far)
+            ):
                 turned = poses.copy()
                 around = about(whole.path.target, yaw_rotation(math.radians(degrees)))
                 turned[frame] = around @ poses[frame]
@@ -273,7 +277,12 @@ def _draw(scene: MovingScene, recipe: Recipe, seed: int) -> None:
                 _write(scene.folder / "heldout" / f"{name}.png", image)
                 _write(scene.folder / "heldout" / f"{name}_mask.png", frame_truth(other, frame).moving)
                 rows.append(
-                    {"name": name, "frame": frame, "degrees": degrees, "world_from_camera": turned[frame].tolist()}
+                    {
+                        "name": name,
+                        "frame": frame,
+                        "degrees": degrees,
+                        "world_from_camera": turned[frame].tolist(),
+                    }
                 )
     np.savez_compressed(scene.folder / "depth.npz", depth=np.stack(depths))
     np.savez_compressed(scene.folder / "tracks.npz", **vars(tracks(whole, count=POINTS, seed=seed)))

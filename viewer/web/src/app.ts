@@ -148,6 +148,7 @@ export class App {
     const places = this.player.places(entry);
     const cameras = places.flatMap((place) => this.manifest.cameras[place] ?? []);
     element("cameras").hidden = cameras.length === 0;
+    element("moving").hidden = !this.layers.moves;
     this.view.adapt(splats, cameras[0]);
     this.frusta.set(cameras, places, this.frustumSize(cameras));
     return places;

@@ -15,6 +15,7 @@ export class Commands {
     const actions: Record<string, () => void> = {
       mode: () => this.toggleMode(),
       cameras: () => this.toggleCameras(),
+      moving: () => this.toggleMoving(),
       reset: () => app.goHome(0.9),
       background: () => app.nextBackground(),
       picture: () => void this.savePicture(),
@@ -61,6 +62,14 @@ export class Commands {
     this.camerasShown = !this.camerasShown;
     element("cameras").setAttribute("aria-pressed", String(this.camerasShown));
     this.app.stage.invalidate();
+  }
+
+  /** What moves, and what stands still alone. */
+  toggleMoving(): void {
+    const { layers, stage } = this.app;
+    layers.showMoving(!layers.showsMoving);
+    element("moving").setAttribute("aria-pressed", String(layers.showsMoving));
+    stage.invalidate();
   }
 
   toggleBare(): void {

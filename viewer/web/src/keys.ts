@@ -21,6 +21,7 @@ export function bindKeys(app: App, page: Commands, panels: Record<string, () => 
     o: () => app.compare.toggleSource(),
     v: () => app.compare.nextMode(),
     h: () => page.toggleBare(),
+    g: () => page.toggleMoving(),
     escape: () => app.messages.clear(),
     "?": () => page.toggleHelp(),
     ...panels,

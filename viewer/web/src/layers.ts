@@ -72,6 +72,8 @@ export class Layers {
   failed: (entry: SplatEntry, error: unknown) => void = () => {};
   readonly hiding = new Hiding();
   private edits: Edits | null = null;
+  private time = 0;
+  private movingShown = true;
   private readonly ready = new Map<string, Splats>();
   private readonly coming = new Map<string, AbortController>();
 
@@ -90,6 +92,8 @@ export class Layers {
 
   /** Show what belongs to a time; true when all of it is loaded. Changes nothing until it is. */
   setTime(time: number): boolean {
+    this.time = time;
+    for (const splats of this.ready.values()) if (splats.mesh.visible) splats.setTime(time);
     if (this.segments.length < 2) return true;
     const weights = weightsAt(this.segments, time);
     const missing = [...weights.keys()].filter(({ entry }) => !this.ready.has(entry.id));
@@ -105,6 +109,21 @@ export class Layers {
     const last = this.segments.indexOf([...weights.keys()].at(-1) as Segment);
     for (const { entry } of this.segments.slice(last + 1, last + 1 + AHEAD)) this.fetch(entry);
     return missing.length === 0;
+  }
+
+  /** Does anything on show move by itself? */
+  get moves(): boolean {
+    return this.current?.motion != null;
+  }
+
+  get showsMoving(): boolean {
+    return this.movingShown;
+  }
+
+  /** Draw what moves, or leave it out. */
+  showMoving(on: boolean): void {
+    this.movingShown = on;
+    for (const splats of this.ready.values()) if (splats.mesh.visible) splats.showMoving(on);
   }
 
   /** What is drawn now, and how much of it. */
@@ -139,7 +158,11 @@ export class Layers {
     for (const [id, splats] of this.ready) {
       const weight = weights.get(id) ?? 0;
       const { mesh } = splats;
-      if (weight > 0 && !mesh.visible && this.edits) splats.applyEdits(this.edits, this.hiding);
+      if (weight > 0 && !mesh.visible) {
+        if (this.edits) splats.applyEdits(this.edits, this.hiding);
+        splats.setTime(this.time);
+        splats.showMoving(this.movingShown);
+      }
       if (mesh.visible === weight > 0 && mesh.opacity === weight) continue;
       mesh.visible = weight > 0;
       mesh.opacity = weight;

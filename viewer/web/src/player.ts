@@ -16,6 +16,8 @@ export class Player {
   /** Playing has come to the splats of another chunk, shot or moment. */
   entered: (entry: SplatEntry) => void = () => {};
   moved: () => void = () => {};
+  /** The user holds the camera while the scene plays. */
+  private free = false;
   /** The entry that was shown last. */
   private entry: SplatEntry | null = null;
 
@@ -35,7 +37,7 @@ export class Player {
   /** The camera that the view stands at (or flies to), or plays along. */
   get at(): CameraEntry | undefined {
     const { view, timeline } = this;
-    const place = view.standing ?? (timeline.playing ? timeline.tick?.camera : null);
+    const place = view.standing ?? (timeline.playing && !this.free ? timeline.tick?.camera : null);
     return place == null ? undefined : this.manifest().cameras[place];
   }
 
@@ -50,6 +52,7 @@ export class Player {
     const first = entry.first === undefined ? 0 : this.timeOf(entry.first);
     const last = entry.last === undefined ? Number.POSITIVE_INFINITY : this.timeOf(entry.last);
     timeline.time = at >= first && at <= last ? at : first;
+    this.layers.setTime(timeline.time);
     this.update();
   }
 
@@ -66,6 +69,7 @@ export class Player {
   /** Fly to a training camera (a place in the manifest), which sets the time too. */
   async standAt(place: number, seconds = 0.9): Promise<boolean> {
     const index = this.timeline.ticks.findIndex(({ camera }) => camera === place);
+    this.free = false;
     this.timeline.pause();
     const arriving = this.view.standAt(place, seconds);
     if (index >= 0) this.timeline.seekIndex(index);
@@ -95,19 +99,25 @@ export class Player {
     if (!timeline.playing) return timeline.play();
     timeline.pause();
     const { camera } = timeline.tick ?? {};
-    if (camera != null) void this.standAt(camera, 0);
+    if (camera != null && !this.free) void this.standAt(camera, 0);
   }
 
   /** The user has taken the camera. */
   left(): void {
-    // A still scene plays by moving the camera: who takes it, stops it.
-    if (this.timeline.tick?.camera !== null) this.timeline.pause();
+    // A still scene plays by moving the camera: who takes it, stops it. What moves by itself goes on.
+    if (this.layers.moves) this.free = true;
+    else if (this.timeline.tick?.camera !== null) this.timeline.pause();
     this.update();
   }
 
   private ticks(entry: SplatEntry, { kind, splats, cameras, fps }: Manifest): Tick[] {
     const rate = fps || 24;
     if (kind === "sequence") return splats.map((_, frame) => ({ time: frame / rate, frame, camera: null, shot: 0 }));
+    const motion = this.layers.current?.motion;
+    if (cameras.length === 0 && motion) {
+      const { start, seconds } = motion.bases;
+      return Array.from({ length: Math.max(1, Math.round(seconds * rate)) }, (_, frame) => ({ time: start + frame / rate, frame, camera: null, shot: 0 }));
+    }
     // With several shots, what lasts the whole time is the splats of one of them.
     const alone = this.layers.segments.length < 2;
     return ticksOf(cameras, rate, alone ? (entry.shot ?? null) : null);
@@ -122,7 +132,7 @@ export class Player {
       this.entry = layers.entry;
       this.entered(layers.entry);
     }
-    if (timeline.playing && tick.camera !== null) this.follow(tick.camera);
+    if (timeline.playing && tick.camera !== null && !this.free) this.follow(tick.camera);
     this.moved();
     this.update();
   }

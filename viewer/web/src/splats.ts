@@ -5,6 +5,7 @@ import { checkSplatFile } from "./check";
 import { cuts, type Edits } from "./edits";
 import { type Hiding, hiddenOf } from "./hide";
 import type { PinholeCamera } from "./lens";
+import { Motion } from "./motion";
 import { loadBytes, type Progress } from "./source";
 import { Problem, type SplatEntry } from "./types";
 
@@ -23,7 +24,11 @@ export class Splats {
   /** 1 where the edits leave a splat out. */
   private hidden: Uint8Array | null = null;
 
-  private constructor(readonly mesh: SplatMesh) {
+  private constructor(
+    readonly mesh: SplatMesh,
+    /** Null: nothing moves. */
+    readonly motion: Motion | null,
+  ) {
     const source = mesh.splats;
     this.count = source?.getNumSplats() ?? 0;
     this.centres = new Float32Array(this.count * 3);
@@ -52,7 +57,8 @@ export class Splats {
       throw new Problem(`${name} could not be read as ${entry.format.toUpperCase()}: ${found}`, "The file may be damaged: export it again.");
     }
     signal.throwIfAborted();
-    const splats = new Splats(mesh);
+    const splats = new Splats(mesh, entry.format === "ply" ? Motion.of(bytes) : null);
+    splats.modify(null);
     if (splats.count === 0) throw new Problem(`${name} holds no Gaussians.`, "Train the scene, or choose another file.");
     return splats;
   }
@@ -61,11 +67,29 @@ export class Splats {
   applyEdits(edits: Edits, hiding: Hiding): void {
     const cutting = cuts(edits);
     this.hidden = hiddenOf(edits, this.centres, this.opacities, this.largest);
-    const before = (this.mesh.objectModifiers?.length ?? 0) > 0;
-    if (cutting !== before) {
-      this.mesh.objectModifiers = cutting ? [hiding.modifier] : [];
-      this.mesh.updateGenerator();
-    }
+    this.modify(cutting ? hiding : null);
+    this.mesh.updateVersion();
+  }
+
+  /** First where splats are, then whether they are shown there. */
+  private modify(hiding: Hiding | null): void {
+    const modifiers = [this.motion?.modifier, hiding?.modifier].filter((modifier) => modifier !== undefined);
+    if (modifiers.length === (this.mesh.objectModifiers?.length ?? 0)) return;
+    this.mesh.objectModifiers = modifiers;
+    this.mesh.updateGenerator();
+  }
+
+  /** Put what moves where it is at a time (seconds on the clock of the clip). */
+  setTime(time: number): void {
+    if (!this.motion) return;
+    this.motion.set(time);
+    this.mesh.updateVersion();
+  }
+
+  /** Draw what moves, or leave it out. */
+  showMoving(on: boolean): void {
+    if (!this.motion || this.motion.shown === on) return;
+    this.motion.shown = on;
     this.mesh.updateVersion();
   }
 
@@ -93,6 +117,7 @@ export class Splats {
   dispose(): void {
     this.mesh.removeFromParent();
     this.mesh.dispose();
+    this.motion?.dispose();
   }
 
   /** Median depth of what this camera sees inside its canvas; null when it sees nothing. */

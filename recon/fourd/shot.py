@@ -1,0 +1,111 @@
+"""The moving part of a shot: from its masks and its trained still scene to Gaussians that move."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from recon.config import FitConfig
+from recon.events import Listener, Notice, ignore
+from recon.fourd.contact import contact_depths
+from recon.fourd.fit import fit_moving, moving_budget
+from recon.fourd.lift import lift
+from recon.fourd.motion import Splats4D
+from recon.fourd.seeds import moving_gaussians
+from recon.fourd.tracks import SHORTEST, follow
+from recon.gaussians import scaled_intrinsics
+from recon.mask_files import MARGIN
+from recon.types import Gaussians, Points
+from recon.views import Views
+
+STEPS = 0.6
+"""Times those of the still scene."""
+KNOTS = 3
+"""Frames between the control poses of a motion."""
+FEWEST_TRACKS = 40
+"""From which a motion can be told."""
+
+
+def add_motion(
+    views: Views,
+    still: Gaussians,
+    points: Points,
+    config: FitConfig,
+    folder: Path,
+    *,
+    key: str = "",
+    device: str = "cpu",
+    look: Callable[[Gaussians], None] = lambda gaussians: None,
+    on_event: Listener = ignore,
+) -> tuple[Splats4D, float]:
+    """The still scene with what moves in it, and the seconds of training; without it when too little can be
+    followed."""
+    train = views.train
+    moving = moving_masks(views, train)
+    warning = config.motion == "on"
+    if len(train) < SHORTEST or not moving.any():
+        if warning:
+            on_event(Notice("nothing was found that moves; the scene stands still", warning=True))
+        return Splats4D(still), 0.0
+    images = [views.level(0)[i] for i in train]
+    tracks = follow(images, moving)
+    if len(tracks) < FEWEST_TRACKS:
+        on_event(
+            Notice(
+                f"only {len(tracks)} points of what moves could be followed, expected {FEWEST_TRACKS}; it is "
+                "left out: use a sharper or slower clip, or --masks",
+                warning=True,
+            )
+        )
+        return Splats4D(still), 0.0
+    width, height = views.size
+    K = np.stack([scaled_intrinsics(k, *_size(views), width, height) for k in views.cameras.K[train]])
+    camera_from_world = views.cameras.camera_from_world[train]
+    times = views.seconds[train]
+    budget = moving_budget(config, views, float(moving.mean()))
+
+    def start() -> Splats4D:
+        at = tracks.xy[np.arange(len(tracks)), tracks.sown]
+        contact = contact_depths(at, tracks.sown, moving, points, K, camera_from_world, config.seed)
+        spacing = KNOTS * float(np.median(np.diff(views.seconds)))
+        lifted = lift(tracks, K, camera_from_world, times, contact, spacing=spacing, seed=config.seed)
+        parts = len(lifted.bases)
+        on_event(
+            Notice(
+                f"{100 * moving.mean():.0f} % of the picture moves: {len(tracks):,} points followed, "
+                f"{parts} {'motion' if parts == 1 else 'motions'} ({np.median(lifted.misses):.1f} px)"
+            )
+        )
+        return Splats4D(still, moving_gaussians(lifted, views, train, moving, times, budget=budget))
+
+    steps = max(1, round(STEPS * config.steps))
+    rest = partial(
+        fit_moving, steps=steps, budget=budget, key=key, device=device, look=look, on_event=on_event
+    )
+    found = rest(views, start, config, folder)
+    return found.splats, found.seconds
+
+
+def _size(views: Views) -> tuple[int, int]:
+    return views.cameras.width, views.cameras.height
+
+
+def moving_masks(views: Views, frames: list[int]) -> np.ndarray:
+    """[F, H, W] bool: what moves, without the margin by which masks on disk are wider."""
+    width, height = views.size
+    radius = max(1, round(MARGIN * max(width, height) / 640))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    views.level(0)
+    masks = []
+    for frame in frames:
+        mask = views.masks[0][frame]
+        ignored = np.zeros((height, width), np.uint8) if mask is None else (mask < 128).astype(np.uint8)
+        # What lies beyond the border moves on.
+        padded = cv2.copyMakeBorder(ignored, *[radius] * 4, cv2.BORDER_REPLICATE)
+        eroded = cv2.erode(padded, disc, borderType=cv2.BORDER_REPLICATE)
+        masks.append(eroded[radius:-radius, radius:-radius] > 0)
+    return np.stack(masks)
