@@ -13,11 +13,11 @@ from recon.config import FitConfig
 from recon.errors import SceneFolderError
 from recon.events import Listener, Notice, ignore
 from recon.fitting import score
+from recon.fourd.splat4d import read_splats
 from recon.lpips_score import lpips_scorer
 from recon.raster import render
 from recon.refinement import REFINED, refined
 from recon.scene import SceneFolder, write_json
-from recon.fourd.splat4d import read_splats
 from recon.training import load_views, pick_device, score_metrics
 from recon.truth import pose_error, read_truth
 

@@ -20,8 +20,8 @@ from recon.alignment import aligned
 from recon.checkpoint import load_checkpoint, save_checkpoint
 from recon.config import FitConfig
 from recon.descent import Descent, check_finite
-from recon.fourd.motion import Splats4D
 from recon.events import Checkpointed, Evaluated, Listener, Notice, TrainStep, ignore
+from recon.fourd.motion import Splats4D
 from recon.losses import masked_ssim, psnr
 from recon.optimizer import Optimizer
 from recon.raster import render

@@ -1,8 +1,8 @@
 """Bundle adjustment of parts that move rigidly before cameras that are known.
 
-Unknown are the control poses of each part's spline and the depth of each track in the frame where it was sown;
-solved by Levenberg-Marquardt with all of them in one system (Triggs et al. 2000, "Bundle adjustment: a modern
-synthesis"), in float64.
+Unknown are the control poses of each part's spline and the depth of each track in the frame where it was
+sown; solved by Levenberg-Marquardt with all of them in one system (Triggs et al. 2000, "Bundle
+adjustment: a modern synthesis"), in float64.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ SMOOTH = 0.1
 CONTINUOUS = 0.01
 """Relative difference of depth between neighbours that weighs as much as a miss of one pixel in one frame."""
 CONTACT, FLAT = 0.005, 0.03
-"""The same for the distance from the depth of contact, of the mean of what was sown together and of each track."""
+"""The same for the distance from the depth of contact, of the mean of what was sown together and of each
+track."""
 DAMPING = 1e-3
 ENOUGH = 1e-3
 """Relative gain of a step below which the fit has ended."""
@@ -168,7 +169,7 @@ def misses(problem: Problem, parts: Parts) -> np.ndarray:
     for k in range(len(parts)):
         turn, shift = turns[k, problem.sown], shifts[k, problem.sown]
         rest = np.einsum("pji,pj->pi", turn, places - shift)
-        at, _, _ = _seen_at(problem, rest, turns[k], shifts[k])
+        at, _, _ = seen_at(problem, rest, turns[k], shifts[k])
         squared = np.minimum(((at - problem.xy) ** 2).sum(-1), 400.0) * problem.seen
         columns.append(np.sqrt(squared.sum(1) / problem.seen.sum(1)))
     return np.stack(columns, 1)
@@ -200,7 +201,7 @@ def adjust(problem: Problem, parts: Parts, *, steps: int = 30) -> Parts:
     return parts
 
 
-def _seen_at(
+def seen_at(
     problem: Problem, rest: np.ndarray, turns: np.ndarray, shifts: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pixels [p, F, 2] of rest points [p, 3] of one part, their places in the cameras [p, F, 3], and the
@@ -237,7 +238,7 @@ def _cost(problem: Problem, parts: Parts) -> float:
         own = np.flatnonzero(parts.labels == k)
         if len(own) == 0:
             continue
-        at, _, _ = _seen_at(problem, rest[own], turns[k], shifts[k])
+        at, _, _ = seen_at(problem, rest[own], turns[k], shifts[k])
         miss = np.linalg.norm(at - problem.xy[own], axis=-1)[problem.seen[own]]
         total += np.where(miss < HUBER, miss**2, HUBER * (2 * miss - HUBER)).sum()
         way = np.einsum("eij,cj->eci", even_turns[k], _corners(rest[own])) + even_shifts[k][:, None]
@@ -290,7 +291,7 @@ def _normal_equations(problem: Problem, parts: Parts) -> tuple[np.ndarray, np.nd
         if len(own) == 0:
             continue
         block = slice(tracks + k * control * 6, tracks + (k + 1) * control * 6)
-        at, local, turned = _seen_at(problem, rest[own], turns[k], shifts[k])
+        at, local, turned = seen_at(problem, rest[own], turns[k], shifts[k])
         residual = at - problem.xy[own]
         size_of = np.linalg.norm(residual, axis=-1)
         weight = np.where(size_of < HUBER, 1.0, HUBER / np.maximum(size_of, 1e-9)) * problem.seen[own]

@@ -1,8 +1,8 @@
 """How far away what moves is: where it stands on the ground of the still scene.
 
-The ground in front of it is fitted to still points near its lowest outline; what moves is taken for an upright
-board that faces the camera there. What is off the ground in some frames seems too far away in them: its size, which
-stays the same, tells.
+The ground in front of it is fitted to still points near its lowest outline; what moves is taken for an
+upright board that faces the camera there. What is off the ground in some frames seems too far away in
+them: its size, which stays the same, tells.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TRIES, TOLERANCE = 200, 0.04
 """Of RANSAC, and the relative error of depth with which a point lies on the ground."""
 FEWEST = 8
 """Points that make a ground."""
-BELIEVED = 0.25
+BELIEVED = 0.5
 """Quantile of the sizes, over the frames, that is believed."""
 HIDDEN_FOOT = 0.9
 """Depth of what stands below the picture, by that of the ground at its edge."""

@@ -1,7 +1,7 @@
 """Training of what moves: Gaussians on shared motions beside those that stand still.
 
-First the still ones stay as they are, then all are fitted together. One loop for the CPU core and for gsplat; the
-gradients of the motions come by autograd through the skinning.
+First the still ones stay as they are, then all are fitted together. One loop for the CPU core and for
+gsplat; the gradients of the motions come by autograd through the skinning.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ BASE_RATES = {"quats": 2e-3, "translations": 1e-3}
 LIFE_RATE = 0.02
 """Step size of the logarithms of radius and fall-off of the lifetimes; of the centres in frames, tenfold."""
 SMOOTH = 0.002
-"""Weight of the mean square acceleration of the motions (in median depths per knot²), in pixels of the image."""
+"""Weight of the mean square acceleration of the motions (in median depths per knot²), in pixels of the
+image."""
 MOVING_SHARE = 0.25
 """Of the budget, at most, is for what moves."""
 PER_PIXEL = 0.4
@@ -95,11 +96,12 @@ class _State:
 
     @classmethod
     def restored(cls, saved: dict, device: str) -> _State:
-        bases = {name: t.to(device) if isinstance(t, Tensor) else t for name, t in saved["bases"].items()}
+        bases = saved["bases"]
+        quats, translations = bases["quats"].to(device), bases["translations"].to(device)
         state = cls(
             Optimizer.restored(saved["still"], device),
             Optimizer.restored(saved["moving"], device),
-            Bases(**bases),
+            Bases(quats, translations, bases["start"], bases["spacing"]),
         )
         state.first = {name: t.to(device) for name, t in saved["bases_first"].items()}
         state.second = {name: t.to(device) for name, t in saved["bases_second"].items()}

@@ -1,11 +1,11 @@
 """From tracks in the picture to shared motions in the world.
 
 One camera cannot see how far away a moving thing is: a nearer, smaller and slower one looks the same. What
-settles it: things stand on the ground (`contact`), neighbours have neighbouring depths, and nothing jerks. Rigid
-parts get their shape from their own turns, as in structure from motion.
+settles it: things stand on the ground (`contact`), neighbours have neighbouring depths, and nothing
+jerks. Rigid parts get their shape from their own turns, as in structure from motion.
 
-All points of a part share one motion, so that a part is known where nobody sees it (Shape of Motion, Wang et al.
-2024, section 3; there the depth comes from a network).
+All points of a part share one motion, so that a part is known where nobody sees it (Shape of Motion,
+Wang et al. 2024, section 3; there the depth comes from a network).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from scipy.cluster.vq import kmeans2
 from scipy.spatial import KDTree
 
-from recon.fourd.bundle import Parts, Problem, adjust, in_one_rest, misses
+from recon.fourd.bundle import Parts, Problem, adjust, in_one_rest, misses, seen_at
 from recon.fourd.motion import Bases
 from recon.fourd.tracks import Tracks
 
@@ -26,7 +26,7 @@ MOST_PARTS = 12
 FEWEST = 25
 """Tracks that a part needs to be one of its own."""
 GOOD_ENOUGH, QUANTILE = 1.5, 0.75
-"""Pixels; a part is not split when this share of its tracks misses less: some tracks are lost, on outlines."""
+"""Pixels; a part is whole when this share of its tracks misses less: on outlines some are lost."""
 WORTH = 0.95
 """A split must bring the misses of the part's tracks below this share."""
 NEIGHBOURS = 4
@@ -108,7 +108,8 @@ def _neighbours(tracks: Tracks) -> np.ndarray:
         own = np.flatnonzero(tracks.sown == frame)
         if len(own) < 2:
             continue
-        near = KDTree(tracks.xy[own, frame]).query(tracks.xy[own, frame], k=min(NEIGHBOURS + 1, len(own)))[1]
+        at = tracks.xy[own, frame]
+        near = np.asarray(KDTree(at).query(at, k=min(NEIGHBOURS + 1, len(own)))[1])
         pairs += [np.stack([own, own[near[:, column]]], 1) for column in range(1, near.shape[1])]
     found = np.unique(np.sort(np.concatenate(pairs), 1), axis=0) if pairs else np.zeros((0, 2), int)
     return found
@@ -118,7 +119,7 @@ def _first_parts(problem: Problem, spacing: float) -> Parts:
     """One part that does not turn and goes where the tracks go on average, at the depth of contact."""
     known = problem.contact[np.isfinite(problem.contact)]
     depth = np.where(np.isfinite(problem.contact), problem.contact, np.median(known) if len(known) else 1.0)
-    tracks, (start, end) = len(depth), problem.times[[0, -1]]
+    tracks, start, end = len(depth), float(problem.times[0]), float(problem.times[-1])
     bulge = np.zeros(tracks)
     for frame in np.unique(problem.sown):
         own = problem.sown == frame
@@ -130,7 +131,7 @@ def _first_parts(problem: Problem, spacing: float) -> Parts:
     quats = np.zeros((1, control, 4))
     quats[..., 0] = 1
     labels = np.zeros(tracks, int)
-    parts = Parts(labels, log_depths, quats, np.zeros((1, control, 3)), float(start), spacing)
+    parts = Parts(labels, log_depths, quats, np.zeros((1, control, 3)), start, spacing)
     world_from_camera = np.linalg.inv(problem.camera_from_world)
     ones = np.concatenate([problem.xy, np.ones((*problem.xy.shape[:2], 1))], -1)
     local = np.einsum("fij,pfj->pfi", np.linalg.inv(problem.K), ones) * np.exp(log_depths)[:, None, None]
@@ -162,7 +163,7 @@ def _worst(problem: Problem, parts: Parts, whole: set[int]) -> int | None:
 def _split(problem: Problem, parts: Parts, worst: np.ndarray, rng: np.random.Generator) -> Parts:
     """A part, given by its tracks, in two, by how and where its tracks miss."""
     features = _ways_to_miss(problem, parts, worst)
-    halves = kmeans2(features, 2, minit="++", rng=rng)[1]
+    halves = np.asarray(kmeans2(features, 2, minit="++", rng=rng)[1])
     labels = parts.labels.copy()
     labels[worst[halves == 1]] = len(parts)
     k = parts.labels[worst[0]]
@@ -176,11 +177,9 @@ def _split(problem: Problem, parts: Parts, worst: np.ndarray, rng: np.random.Gen
 
 def _ways_to_miss(problem: Problem, parts: Parts, own: np.ndarray) -> np.ndarray:
     """[p, D] the misses of tracks over time, in few numbers, and where they are."""
-    from recon.fourd.bundle import _seen_at
-
     k = parts.labels[own[0]]
     turns, shifts = parts.poses(problem.times)
-    at, _, _ = _seen_at(problem, parts.rest(problem)[own], turns[k], shifts[k])
+    at, _, _ = seen_at(problem, parts.rest(problem)[own], turns[k], shifts[k])
     seen = problem.seen[own]
     miss = np.where(seen[..., None], problem.xy[own] - at, 0)
     # Unseen frames say nothing: the mean of the neighbourhood in the picture stands in.

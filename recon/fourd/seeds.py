@@ -10,10 +10,10 @@ import torch
 from scipy.spatial import KDTree
 
 from recon.fourd.lift import Lifted
-from recon.fourd.motion import FOREVER, Lifetimes, Moving, at_rest
-from recon.gaussians import isotropic
+from recon.fourd.motion import FOREVER, Lifetimes, Moving, at_rest, skinned
+from recon.gaussians import concatenate, isotropic
 from recon.raster import render
-from recon.views import Views
+from recon.views import View, Views
 
 SPACING = 3
 """Pixels between the first Gaussians, at least."""
@@ -60,7 +60,7 @@ def moving_gaussians(
         seen = np.flatnonzero(tracks.seen[:, frame])
         if len(at) == 0 or len(seen) < NEAREST:
             continue
-        depth = _depths(rest[seen], one_hot[seen], lifted, view, times[frame])
+        depth = _depths(rest[seen], one_hot[seen], lifted, view, float(times[frame]))
         distance, near = KDTree(tracks.xy[seen, frame]).query(at, k=NEAREST)
         share = 1 / (distance + 1.0) ** 2
         share /= share.sum(1, keepdims=True)
@@ -94,13 +94,11 @@ def _grid(mask: np.ndarray, spacing: float) -> np.ndarray:
     return at[mask[at[:, 1], at[:, 0]]] + 0.5
 
 
-def _depths(rest: torch.Tensor, one_hot: torch.Tensor, lifted: Lifted, view, time: float) -> np.ndarray:
+def _depths(rest: torch.Tensor, one_hot: torch.Tensor, lifted: Lifted, view: View, time: float) -> np.ndarray:
     """[p] depth of tracks at a time."""
-    from recon.fourd.motion import skinned
-
     quats = torch.zeros(len(rest), 4)
     quats[:, 0] = 1
-    points, _ = skinned(rest, quats, one_hot, lifted.bases, float(time))
+    points, _ = skinned(rest, quats, one_hot, lifted.bases, time)
     local = points @ view.camera_from_world[:3, :3].T + view.camera_from_world[:3, 3]
     return local[:, 2].clamp_min(1e-3).numpy()
 
@@ -120,14 +118,12 @@ def _lifetimes(lifted: Lifted, labels: np.ndarray, times: np.ndarray) -> Lifetim
         always = first - times[0] <= MARGIN * frame and times[-1] - last <= MARGIN * frame
         centres[own] = 0.5 * (first + last)
         radii[own] = FOREVER if always else 0.5 * (last - first) + MARGIN * frame
-    as_tensor = (torch.tensor(a, dtype=torch.float32) for a in (centres, radii))
-    return Lifetimes(*as_tensor, torch.full((len(labels),), 2 * frame))
+    middle, half = (torch.tensor(a, dtype=torch.float32) for a in (centres, radii))
+    return Lifetimes(middle, half, torch.full((len(labels),), 2 * frame))
 
 
 def joined(a: Moving, b: Moving) -> Moving:
     """Both, on the same bases."""
-    from recon.gaussians import concatenate
-
     lives = [
         torch.cat([getattr(a.lifetimes, name), getattr(b.lifetimes, name)])
         for name in ("centres", "radii", "sigmas")

@@ -16,6 +16,7 @@ from recon.fourd.fit import fit_moving, moving_budget
 from recon.fourd.lift import lift
 from recon.fourd.motion import Splats4D
 from recon.fourd.seeds import moving_gaussians
+from recon.fourd.sorting import moving_only, without_rim
 from recon.fourd.tracks import SHORTEST, follow
 from recon.gaussians import scaled_intrinsics
 from recon.mask_files import MARGIN
@@ -51,8 +52,12 @@ def add_motion(
         if warning:
             on_event(Notice("nothing was found that moves; the scene stands still", warning=True))
         return Splats4D(still), 0.0
+    moving = without_rim(moving, still, views, train, device)
     images = [views.level(0)[i] for i in train]
-    tracks = follow(images, moving)
+    width, height = views.size
+    K = np.stack([scaled_intrinsics(k, *_size(views), width, height) for k in views.cameras.K[train]])
+    camera_from_world = views.cameras.camera_from_world[train]
+    tracks, moving = moving_only(follow(images, moving), moving, K, camera_from_world)
     if len(tracks) < FEWEST_TRACKS:
         on_event(
             Notice(
@@ -62,9 +67,6 @@ def add_motion(
             )
         )
         return Splats4D(still), 0.0
-    width, height = views.size
-    K = np.stack([scaled_intrinsics(k, *_size(views), width, height) for k in views.cameras.K[train]])
-    camera_from_world = views.cameras.camera_from_world[train]
     times = views.seconds[train]
     budget = moving_budget(config, views, float(moving.mean()))
 
@@ -105,7 +107,7 @@ def moving_masks(views: Views, frames: list[int]) -> np.ndarray:
         mask = views.masks[0][frame]
         ignored = np.zeros((height, width), np.uint8) if mask is None else (mask < 128).astype(np.uint8)
         # What lies beyond the border moves on.
-        padded = cv2.copyMakeBorder(ignored, *[radius] * 4, cv2.BORDER_REPLICATE)
+        padded = np.pad(ignored, radius, mode="edge")
         eroded = cv2.erode(padded, disc, borderType=cv2.BORDER_REPLICATE)
         masks.append(eroded[radius:-radius, radius:-radius] > 0)
     return np.stack(masks)

@@ -68,12 +68,13 @@ def write_splats(path: Path, splats: Splats4D) -> None:
         own[f"m_i{i}"], own[f"m_w{i}"] = index[:, i], shares[:, i]
     block = torch.cat([torch.nn.functional.normalize(bases.quats, dim=-1), bases.translations], -1)
     kinds = {"<f4": "float", "|u1": "uchar"}
-    properties = "".join(f"property {kinds[kind]} {name}\n" for name, kind in rows.dtype.descr)
+    properties = "".join(f"property {kinds[row[1]]} {row[0]}\n" for row in rows.dtype.descr)
     count, control = bases.quats.shape[:2]
     header = (
         "ply\nformat binary_little_endian 1.0\n"
         f"comment splat4d version {VERSION}\n"
-        f"comment splat4d bases {count} control {control} start {bases.start:.9g} spacing {bases.spacing:.9g}\n"
+        f"comment splat4d bases {count} control {control} "
+        f"start {bases.start:.9g} spacing {bases.spacing:.9g}\n"
         f"element vertex {len(rows)}\n{properties}end_header\n"
     )
     with replacing(path) as part, part.open("wb") as file:

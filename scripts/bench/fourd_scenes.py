@@ -194,8 +194,8 @@ def _poses(recipe: Recipe, at: np.ndarray, distance: float, bearing: float) -> n
     """[F, 4, 4] cameras `distance` metres from `at`, a little above; `bearing` radians, 0 looks along +y."""
     share = np.linspace(-0.5, 0.5, recipe.frames)
     swing = math.radians(recipe.amount) * share if recipe.move == "orbit" else np.zeros(recipe.frames)
-    bearing = bearing + swing
-    out = np.stack([np.sin(bearing), -np.cos(bearing), np.full(recipe.frames, 0.22)], 1)
+    around = bearing + swing
+    out = np.stack([np.sin(around), -np.cos(around), np.full(recipe.frames, 0.22)], 1)
     poses = look_at(at + distance * out / np.linalg.norm(out, axis=1, keepdims=True), at)
     right, forward = poses[0, :3, 0].copy(), poses[0, :3, 2].copy()
     if recipe.move in ("sideways", "forward"):

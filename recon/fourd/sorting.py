@@ -1,0 +1,103 @@
+"""Which tracks and pixels move by themselves: masks from flow have a rim of still things around what moves.
+
+A still point has one place in the world from which all of its pixels follow. What is left after the best such
+place (the least squares of its rays' planes, Hartley & Zisserman 2004, section 12.2) tells.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+from scipy.spatial import KDTree
+
+from recon.fourd.tracks import Tracks
+from recon.raster import render
+from recon.types import Gaussians
+from recon.views import Views
+
+STILL = 1.0
+"""Pixels, root mean square, up to which a track may be that of a still point."""
+REACH = 12.0
+"""Pixels around a track whose mask it speaks for."""
+ALIKE = 0.08
+"""Difference of colour, 0..1, up to which the still scene shows the same as a frame."""
+LEAST_LEFT = 0.3
+"""Share of the masks that is left, at least."""
+BALL = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
+
+
+def moving_only(
+    tracks: Tracks,
+    moving: np.ndarray,  # [F, H, W] bool
+    K: np.ndarray,  # [F, 3, 3]
+    camera_from_world: np.ndarray,  # [F, 4, 4]
+) -> tuple[Tracks, np.ndarray]:
+    """The tracks that no still point explains, and the masks without the rim that belongs to the others.
+    All of them when the camera stands or only turns, which leaves nothing to tell by."""
+    centres = np.linalg.inv(camera_from_world)[:, :3, 3]
+    if len(tracks) == 0 or np.ptp(centres, axis=0).max() < 1e-6:
+        return tracks, moving
+    still = still_misses(tracks, K, camera_from_world) < STILL
+    if still.mean() > 0.9:
+        return tracks, moving
+    return tracks.select(~still), np.stack(
+        [_trimmed(mask, tracks, still, f) for f, mask in enumerate(moving)]
+    )
+
+
+def still_misses(tracks: Tracks, K: np.ndarray, camera_from_world: np.ndarray) -> np.ndarray:
+    """[P] pixels by which each track misses the still point that fits it best, root mean square."""
+    P = K @ camera_from_world[:, :3]
+    seen = tracks.seen[..., None, None]
+    # Two planes for each pixel: x P3 - P1 and y P3 - P2.
+    rows = tracks.xy[..., :, None] * P[None, :, 2:3] - P[None, :, :2]  # [P, F, 2, 4]
+    rows = (rows * seen).reshape(len(tracks), -1, 4)
+    rows /= np.maximum(np.linalg.norm(rows[..., :3], axis=-1, keepdims=True), 1e-12)
+    at = np.linalg.svd(rows, full_matrices=False)[2][:, -1]  # homogeneous
+    pixels = np.einsum("fij,pj->pfi", P, at)
+    z = pixels[..., 2]
+    off = pixels[..., :2] / np.where(np.abs(z) < 1e-9, 1e-9, z)[..., None] - tracks.xy
+    squared = np.minimum((off**2).sum(-1), 1e4) * tracks.seen
+    return np.sqrt(squared.sum(1) / tracks.seen.sum(1))
+
+
+def _trimmed(mask: np.ndarray, tracks: Tracks, still: np.ndarray, frame: int) -> np.ndarray:
+    """[H, W] bool: the mask without the pixels whose nearest track stands still."""
+    here = tracks.seen[:, frame]
+    y, x = np.nonzero(mask)
+    if not here.any() or len(y) == 0:
+        return mask
+    at = np.stack([x, y], 1) + 0.5
+    distance, nearest = KDTree(tracks.xy[here, frame]).query(at)
+    rim = still[here][nearest] & (distance < REACH)
+    out = mask.copy()
+    out[y[rim], x[rim]] = False
+    return out
+
+
+@torch.no_grad()
+def without_rim(
+    moving: np.ndarray,  # [F, H, W] bool, of these frames
+    still: Gaussians,
+    views: Views,
+    frames: list[int],
+    device: str = "cpu",
+) -> np.ndarray:
+    """[F, H, W] bool: the masks without what the still scene, which other frames have shown, explains at
+    their rim. Inside, likeness may be by chance."""
+    out = []
+    for frame, mask in zip(frames, moving, strict=True):
+        view = views.view(frame, device=device)
+        height, width = mask.shape
+        shown = render(still, view.camera_from_world, view.K, width, height).image
+        off = (shown - view.image).abs().amax(-1).cpu().numpy()
+        alike = cv2.boxFilter(off, -1, (3, 3)) < ALIKE
+        labels = cv2.connectedComponents((~mask | alike).astype(np.uint8), connectivity=4)[1]
+        outside = np.isin(labels, np.unique(labels[~mask]))
+        left = (mask & ~outside).astype(np.uint8)
+        left = cv2.morphologyEx(cv2.morphologyEx(left, cv2.MORPH_OPEN, BALL), cv2.MORPH_CLOSE, BALL) > 0
+        out.append(left & mask)
+    trimmed = np.stack(out)
+    # A still scene that explains nearly all of it is rather one that has learned the mover.
+    return trimmed if trimmed.sum() > LEAST_LEFT * moving.sum() else moving
