@@ -276,22 +276,27 @@ def view(
     view_scene(*paths, port=port, host=host, open_browser=browser, fps=fps, watch=watch)
 
 
-def export(scene: Positional[Path], out: Positional[Path], /, *, edits: bool = True) -> None:
+def export(
+    scene: Positional[Path], out: Positional[Path], /, *, at: Number = None, edits: bool = True
+) -> None:
     """Write a scene as one file for others: .ply, .spz (small), or .html (opens anywhere, no server).
 
     For example:
 
       splatreel export scene share.html
       splatreel export scene model.spz
+      splatreel export scene instant.ply --at 0.5
+      splatreel export scene frames/
 
     Args:
         scene: Scene folder, or a .ply.
-        out: The file to write; its ending says the format.
+        out: The file to write; its ending says the format. A folder: a .ply for each frame of what moves.
+        at: Freeze what moves at this time, seconds of the clip.
         edits: Apply the crop and filters that were saved in the viewer.
     """
     from viewer import export as export_scene
 
-    size = export_scene(scene, out, edits=edits, on_note=print)
+    size = export_scene(scene, out, edits=edits, at=at, on_note=print)
     print(f"{out}: {size / 1e6:.1f} MB")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -10,14 +11,21 @@ from viewer.cut import Note, kept
 from viewer.errors import ViewerError
 from viewer.export_html import export_html
 from viewer.files import write_bytes
-from viewer.source import open_source
+from viewer.instants import moves, write_instant, write_sequence
+from viewer.source import SEQUENCE_FPS, open_source
 from viewer.spz import encode
 
 
 def export(
-    scene_or_ply: str | Path, out: str | Path, *, edits: bool = True, on_note: Note = lambda text: None
+    scene_or_ply: str | Path,
+    out: str | Path,
+    *,
+    edits: bool = True,
+    at: float | None = None,
+    on_note: Note = lambda text: None,
 ) -> int:
-    """Write a scene (or a .ply) as .html, .spz or .ply; returns the bytes written.
+    """Write a scene (or a .ply) as .html, .spz or .ply, or one that moves as a folder with a .ply for each
+    frame; returns the bytes written. `at` freezes what moves at a time, in seconds of the clip.
 
     Stored edits (crop and filters) are applied unless `edits` is False; `on_note` hears what they left out.
     """
@@ -25,8 +33,10 @@ def export(
     ending = out.suffix.lower()
     if ending in (".html", ".htm"):
         return export_html(scene_or_ply, out, edits=edits, on_note=on_note)
-    if ending not in (".spz", ".ply"):
-        raise ViewerError(f"{out} ends in {ending or 'nothing'!r}; expected .html, .spz or .ply")
+    if ending not in (".spz", ".ply", ""):
+        raise ViewerError(
+            f"{out} ends in {ending!r}; expected .html, .spz, .ply, or a folder for a file a frame"
+        )
     source = open_source(scene_or_ply)
     entry = next((entry for entry in source.manifest()["splats"] if entry["format"] == "ply"), None)
     path = source.file(unquote(entry["url"]).removeprefix("files/")) if entry else None
@@ -34,11 +44,26 @@ def export(
         raise ViewerError(
             f"{scene_or_ply} has no .ply to export; give a trained scene folder or a .ply of 3D Gaussians"
         )
+    if not ending:
+        return write_sequence(path, out, source.manifest().get("fps") or SEQUENCE_FPS)
+    if moves(path) and (at is not None or ending == ".spz"):
+        return _frozen(path, out, 0.0 if at is None else at, on_note)
     keep = kept(path, source.edits_file(entry["id"]) if edits else None, on_note)
     if ending == ".spz":
         splats = ply.read(path)
         data = encode(splats if keep is None else splats.select(keep))
     else:
         data = path.read_bytes() if keep is None else ply.select(path, keep)
+    write_bytes(out, data)
+    return len(data)
+
+
+def _frozen(path: Path, out: Path, seconds: float, on_note: Note) -> int:
+    """One instant as a .ply or .spz."""
+    with tempfile.TemporaryDirectory() as folder:
+        instant = Path(folder) / "instant.ply"
+        write_instant(path, seconds, instant)
+        data = encode(ply.read(instant)) if out.suffix.lower() == ".spz" else instant.read_bytes()
+    on_note(f"what moves is frozen at {seconds:g} s; stored edits are not applied")
     write_bytes(out, data)
     return len(data)

@@ -12,6 +12,7 @@ from viewer import ply, spz
 from viewer.cut import Note, kept
 from viewer.errors import ViewerError
 from viewer.files import write_bytes
+from viewer.instants import moves
 from viewer.routes import page_file, thumbnail
 from viewer.source import Source, open_source
 
@@ -73,6 +74,9 @@ def _chosen(manifest: dict[str, Any]) -> list[dict[str, Any]]:
 def _smallest(path: Path, edits_file: Path | None, on_note: Note) -> tuple[bytes, str]:
     """The bytes to embed, and their format; only plain PLYs are worth turning into something smaller."""
     if path.suffix.lower() == ".ply" and ply.read_header(path).elements[0].name == "vertex":
+        if moves(path):  # no smaller format has motion
+            keep = kept(path, edits_file, on_note)
+            return (path.read_bytes() if keep is None else ply.select(path, keep)), "ply"
         splats, keep = ply.read(path), kept(path, edits_file, on_note)
         return spz.encode(splats if keep is None else splats.select(keep)), "spz"
     return path.read_bytes(), path.suffix.lower()[1:]

@@ -14,6 +14,7 @@ from viewer.errors import ViewerError
 from viewer.json_values import number_between, pose_of
 
 if TYPE_CHECKING:
+    from recon.fourd.motion import Splats4D
     from recon.types import Gaussians
 
 MOST_FRAMES = 3000
@@ -83,17 +84,16 @@ def render_path(
     import torch
 
     from recon.errors import ReconError
+    from recon.fourd.splat4d import read_splats
     from recon.pictures import to_uint8, write_video
     from recon.raster import rasterize
-    from recon.splat_ply import read_splat_ply
-    from recon.types import Gaussians
 
     if splats.suffix.lower() != ".ply":
         raise ViewerError(f"{splats.name} is no .ply; only .ply files can be rendered to a video")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        shown = _shown(read_splat_ply(splats), order.edits, splats)
-        gaussians = Gaussians(**{name: tensor.to(device) for name, tensor in shown.tensors().items()})
+        shown = _shown(read_splats(splats), order.edits, splats).to(device)
+        clock = _clock(shown)
         background = torch.tensor(list(bytes.fromhex(order.background[1:])), device=device) / 255
 
         def frame(i: int):
@@ -105,6 +105,7 @@ def render_path(
             K = torch.tensor(
                 [[focal, 0, order.width / 2], [0, focal, order.height / 2], [0, 0, 1]], device=device
             )
+            gaussians = shown.at(clock(i / order.fps))
             scales = _as_trained(gaussians, camera_from_world, focal, order.training_focal)
             shape = (
                 gaussians.means,
@@ -148,20 +149,31 @@ def _as_trained(
     return torch.sqrt(scales**2 + extra[:, None])
 
 
-def _shown(gaussians: Gaussians, edits: Edits, path: Path) -> Gaussians:
-    """The Gaussians that the edits keep."""
+def _shown(splats: Splats4D, edits: Edits, path: Path) -> Splats4D:
+    """The Gaussians that the edits keep, where they stand in the file."""
     import torch
 
+    from recon.fourd.motion import Splats4D
+
     if not edits.cuts:
-        return gaussians
+        return splats
     from viewer import ply
 
-    parts = [part.numpy() for part in gaussians.tensors().values()]
-    means, quats, log_scales, opacities, sh = parts
-    keeps = torch.from_numpy(edits.keeps(ply.Splats(means, quats, log_scales, opacities, sh)))
+    keeps = torch.from_numpy(edits.keeps(ply.read(path)))
     if not bool(keeps.any()):
         raise ViewerError(f"the edits leave out all Gaussians of {path.name}; loosen the crop or the filters")
-    return gaussians.select(keeps)
+    count = len(splats.still)
+    moving = splats.moving.select(keeps[count:]) if splats.moving and bool(keeps[count:].any()) else None
+    return Splats4D(splats.still.select(keeps[:count]), moving)
+
+
+def _clock(splats: Splats4D) -> Callable[[float], float]:
+    """Seconds of the clip at seconds of the video: over and over."""
+    if splats.moving is None:
+        return lambda seconds: 0.0
+    bases = splats.moving.bases
+    length = bases.spacing * (bases.quats.shape[1] - 3)
+    return lambda seconds: bases.start + seconds % length
 
 
 class _Cancelled(Exception):

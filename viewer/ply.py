@@ -114,8 +114,9 @@ def select(
     with path.open("rb") as stream:
         text = stream.read(header.data_offset).decode("latin-1")
         rows = np.fromfile(stream, np.uint8, vertex.count * vertex.stride).reshape(vertex.count, -1)
+        rest = stream.read()  # motions, say
     text = text.replace(f"element vertex {vertex.count}", f"element vertex {int(keep.sum())}", 1)
-    return text.encode("latin-1") + rows[keep].tobytes()
+    return text.encode("latin-1") + rows[keep].tobytes() + rest
 
 
 def read(path: Path) -> Splats:

@@ -132,7 +132,8 @@ def test_file_brings_back_motion_and_opens_as_a_plain_splat(tmp_path: Path):
         assert torch.allclose(now.means, then.means, atol=0.02)  # weights have 8 bits
         assert torch.allclose(now.logit_opacities, then.logit_opacities, atol=1e-4)
     plain = read_splat_ply(tmp_path / "a.ply")
-    assert len(plain) == 80 and torch.allclose(plain.means[:40], still.means)
+    assert len(plain) == 80
+    assert torch.allclose(plain.means[:40], still.means)
     assert read_splats(tmp_path / "a.ply").moving is not None
     own = skinned_each(moving.gaussians.means, moving.weights, moving.bases, moving.lifetimes.centres)
     assert torch.allclose(plain.means[40:], own, atol=1e-4)  # where each really is at its own time
@@ -254,7 +255,8 @@ def true_tracks(box: Box, noise: float = 0.3) -> Tracks:
 def test_flow_follows_what_moves(box: Box, clip: tuple[list[np.ndarray], np.ndarray]):
     images, masks = clip
     tracks = follow(images, masks)
-    assert len(tracks) > 30 and tracks.seen.sum(1).min() >= 5
+    assert len(tracks) > 30
+    assert tracks.seen.sum(1).min() >= 5
     inside = [
         masks[f, int(y), int(x)]
         for track, seen in zip(tracks.xy, tracks.seen, strict=True)
@@ -313,12 +315,14 @@ def test_adjustment_never_raises_the_cost_and_rests_agree(box: Box):
     from recon.fourd.bundle import _cost
 
     costs = [_cost(problem, p) for p in (parts, once, adjust(problem, once, steps=4))]
-    assert costs[1] < costs[0] and costs[2] <= costs[1] * (1 + 1e-9)
+    assert costs[1] < costs[0]
+    assert costs[2] <= costs[1] * (1 + 1e-9)
     same = in_one_rest(once, problem)
     middle = np.array([TIMES[FRAMES // 2]])
     assert np.allclose(same.poses(middle)[0], np.eye(3), atol=1e-6)
     before, after = (p.rest(problem) for p in (once, same))
-    assert before.shape == after.shape and np.isfinite(after).all()
+    assert before.shape == after.shape
+    assert np.isfinite(after).all()
 
 
 def training(box: Box, images: list[np.ndarray]) -> tuple[Views, Splats4D]:
