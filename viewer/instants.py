@@ -1,4 +1,5 @@
-"""A scene that moves, as files for programs that know of no motion: one instant of it, or a file for each frame."""
+"""A scene that moves, as files for programs that know of no motion: one instant of it, or a file for
+each frame."""
 
 from __future__ import annotations
 

@@ -381,3 +381,15 @@ def test_a_resumed_training_ends_where_a_straight_one_ends(
     one, other = straight.at(0.4), again.at(0.4)
     for name, tensor in one.tensors().items():
         assert torch.equal(tensor, getattr(other, name)), name
+
+
+def test_the_reader_in_the_documentation_reads_our_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    text = (Path(__file__).parents[2] / "docs/splat4d.md").read_text()
+    splats = Splats4D(some_motion(seed=5).gaussians, some_motion())
+    write_splats(tmp_path / "scene.ply", splats)
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    exec(text.split("```python\n")[1].split("```")[0], names)
+    then = read_splats(tmp_path / "scene.ply").at(0.7).means.numpy()
+    found = np.stack([names["position"](splat, 0.7) for splat in names["splats"]])
+    assert np.allclose(found, then, atol=1e-3)

@@ -1,4 +1,5 @@
-"""Scenes that move, in the page: the same picture as our rasterizer's at any time, playing, and files made of them."""
+"""Scenes that move, in the page: the same picture as our rasterizer's at any time, playing, and files
+made of them."""
 
 from __future__ import annotations
 
