@@ -58,9 +58,30 @@ def contact_depths(
         own = np.flatnonzero(sown == f)
         if foot is not None and len(own):
             out[own] = _on_board(at[own], foot[0], depths[f], K[f], camera_from_world[f])
-    if np.isfinite(out).any():  # frames whose foot is unknown: as the others
-        out = np.where(np.isfinite(out), out, np.nanmedian(out))
-    return out
+    if not np.isfinite(out).any():  # no ground in sight: in front of what is around it
+        around = [_around(mask, points, K[f], camera_from_world[f]) for f, mask in enumerate(moving)]
+        depth = HIDDEN_FOOT * np.nanmedian(around) if np.isfinite(around).any() else np.nan
+        return np.full(len(at), depth)
+    return np.where(np.isfinite(out), out, np.nanmedian(out))  # frames whose foot is unknown: as the others
+
+
+def _around(mask: np.ndarray, points: Points, K: np.ndarray, camera_from_world: np.ndarray) -> float:
+    """Depth of the nearer ones among the still points beside what moves; nan when none is there."""
+    if not mask.any():
+        return np.nan
+    z, pixels = _projected(points, K, camera_from_world)
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    low = np.array([columns[0], rows[0]]) - 20
+    high = np.array([columns[-1], rows[-1]]) + 20
+    near = ((pixels > low) & (pixels < high)).all(1) & np.isfinite(z)
+    return float(np.quantile(z[near], 0.25)) if near.sum() >= FEWEST else np.nan
+
+
+def _projected(points: Points, K: np.ndarray, camera_from_world: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Depths [M], nan behind the camera, and pixels [M, 2]."""
+    local = points.xyz @ camera_from_world[:3, :3].T + camera_from_world[:3, 3]
+    z = np.where(local[:, 2] > 1e-3, local[:, 2], np.nan)
+    return z, (local @ K.T)[:, :2] / z[:, None]
 
 
 def _height(mask: np.ndarray) -> float:
@@ -84,9 +105,7 @@ def _foot(
     tall = rows[-1] - rows[0] + 1
     low = bottom >= rows[-1] - LOWEST * tall
     foot = np.array([np.median(columns[low]), np.median(bottom[low])]) + 0.5
-    local = points.xyz @ camera_from_world[:3, :3].T + camera_from_world[:3, 3]
-    z = np.where(local[:, 2] > 1e-3, local[:, 2], np.nan)
-    pixels = (local @ K.T)[:, :2] / z[:, None]
+    z, pixels = _projected(points, K, camera_from_world)
     wide, reach = columns[-1] - columns[0] + 1, AROUND * max(tall, 40)
     near = (np.abs(pixels[:, 0] - foot[0]) < wide / 2 + reach) & (pixels[:, 1] > foot[1] - 0.3 * reach)
     near &= (pixels[:, 1] < foot[1] + reach) & (pixels > 0).all(1) & (pixels < mask.shape[::-1]).all(1)

@@ -35,7 +35,7 @@ def test_learns_the_scene(tmp_path: Path) -> None:
     views = synthetic.views()
     before = fit_shot(views, synthetic.sparse_points(), replace(CONFIG, steps=1), tmp_path / "a")
     after = fit_shot(views, synthetic.sparse_points(), replace(CONFIG, steps=400), tmp_path / "b")
-    assert len(after.gaussians) == CONFIG.budget
+    assert len(after.splats.still) == CONFIG.budget
     for split in ("train", "heldout"):
         gain = [s.psnr for s in after.scores if s.split == split]
         start = [s.psnr for s in before.scores if s.split == split]
@@ -69,8 +69,8 @@ def test_killed_and_resumed_equals_straight(tmp_path: Path, monkeypatch, kill_at
         on_event=lambda e: steps.append(e.step) if isinstance(e, TrainStep) else None,
     )
     assert steps[0] == checkpoints[-1] + 1
-    for name, tensor in straight.gaussians.tensors().items():
-        assert torch.equal(tensor, resumed.gaussians.tensors()[name]), name
+    for name, tensor in straight.splats.still.tensors().items():
+        assert torch.equal(tensor, resumed.splats.still.tensors()[name]), name
     assert straight.scores == resumed.scores
     lines = [json.loads(line) for line in (tmp_path / "killed/train.jsonl").read_text().splitlines()]
     logged = [line["step"] for line in lines if line["event"] == "TrainStep"]
