@@ -35,7 +35,7 @@ def export(
         return export_html(scene_or_ply, out, edits=edits, on_note=on_note)
     if ending not in (".spz", ".ply", ""):
         raise ViewerError(
-            f"{out} ends in {ending!r}; expected .html, .spz, .ply, or a folder for a file a frame"
+            f"{out} ends in {ending!r}; expected .html, .spz or .ply (or a folder: a .ply a frame)"
         )
     source = open_source(scene_or_ply)
     entry = next((entry for entry in source.manifest()["splats"] if entry["format"] == "ply"), None)

@@ -185,7 +185,11 @@ def adjust(problem: Problem, parts: Parts, *, steps: int = 30) -> Parts:
             damped = H.copy()
             damped[np.diag_indices_from(damped)] *= 1 + damping
             damped[np.diag_indices_from(damped)] += 1e-9 * np.diag(H).max()
-            step = -cho_solve(cho_factor(damped, overwrite_a=True, check_finite=False), g)
+            try:
+                step = -cho_solve(cho_factor(damped, overwrite_a=True, check_finite=False), g)
+            except np.linalg.LinAlgError:  # not positive by rounding
+                damping *= 5
+                continue
             step[: len(problem.sown)] = step[: len(problem.sown)].clip(-0.2, 0.2)
             tried = parts.moved(step)
             new = _cost(problem, tried)

@@ -88,7 +88,11 @@ def add_motion(
     rest = partial(
         fit_moving, steps=steps, budget=budget, key=key, device=device, look=look, on_event=on_event
     )
-    found = rest(views, start, config, folder)
+    try:
+        found = rest(views, start, config, folder)
+    except (np.linalg.LinAlgError, ValueError) as error:  # the still scene is there, and worth having
+        on_event(Notice(f"what moves could not be fitted ({error}); it is left out", warning=True))
+        return Splats4D(still), 0.0
     return found.splats, found.seconds
 
 

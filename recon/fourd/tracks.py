@@ -59,6 +59,8 @@ def follow(
     xy, seen, sown = np.zeros((0, count, 2), np.float32), np.zeros((0, count), bool), np.zeros(0, int)
     for frame in _sowing_order(count):
         seeds = _seeds(moving[frame], xy[:, frame][seen[:, frame]], step)
+        if len(seeds) == 0:
+            continue
         path, alive = np.zeros((len(seeds), count, 2), np.float32), np.zeros((len(seeds), count), bool)
         path[:, frame], alive[:, frame] = seeds, True
         for f in range(frame, count - 1):

@@ -393,3 +393,11 @@ def test_the_reader_in_the_documentation_reads_our_files(tmp_path: Path, monkeyp
     then = read_splats(tmp_path / "scene.ply").at(0.7).means.numpy()
     found = np.stack([names["position"](splat, 0.7) for splat in names["splats"]])
     assert np.allclose(found, then, atol=1e-3)
+
+
+def test_frames_in_which_nothing_moves_have_no_tracks(clip: tuple[list[np.ndarray], np.ndarray]):
+    images, masks = clip
+    empty = masks.copy()
+    empty[::2] = False
+    assert len(follow(images, np.zeros_like(masks))) == 0
+    assert not follow(images, empty).seen[:, ::2].any()

@@ -85,7 +85,7 @@ def test_finished_run_is_not_trained_again(tmp_path: Path) -> None:
     steps: list[Event] = []
     again = fit_shot(views, points, config, tmp_path, on_event=steps.append)
     assert not [e for e in steps if isinstance(e, TrainStep)]
-    assert torch.equal(first.gaussians.means, again.gaussians.means)
+    assert torch.equal(first.splats.still.means, again.splats.still.means)
     steps.clear()
     fit_shot(views, points, replace(config, seed=1), tmp_path, on_event=steps.append)
     assert len([e for e in steps if isinstance(e, TrainStep)]) == 20
@@ -103,7 +103,7 @@ def test_ends_when_the_held_out_score_is_flat(tmp_path: Path, monkeypatch) -> No
     events.clear()
     again = fit_shot(views, synthetic.sparse_points(), config, tmp_path, on_event=events.append)
     assert not [e for e in events if isinstance(e, TrainStep)]
-    assert torch.equal(first.gaussians.means, again.gaussians.means)
+    assert torch.equal(first.splats.still.means, again.splats.still.means)
 
 
 def test_flat_means_no_gain_for_a_while() -> None:
