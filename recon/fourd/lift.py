@@ -20,15 +20,17 @@ from recon.fourd.bundle import Parts, Problem, adjust, in_one_rest, misses, seen
 from recon.fourd.motion import Bases
 from recon.fourd.tracks import Tracks
 
-MOST_TRACKS = 1500
+MOST_TRACKS = 700
 """Fitted together; more are left out at random."""
-MOST_PARTS = 12
+MOST_PARTS = 10
 FEWEST = 25
 """Tracks that a part needs to be one of its own."""
 GOOD_ENOUGH, QUANTILE = 1.5, 0.75
 """Pixels; a part is whole when this share of its tracks misses less: on outlines some are lost."""
 WORTH = 0.95
 """A split must bring the misses of the part's tracks below this share."""
+PATIENCE = 2
+"""Splits in vain after which no more are tried."""
 NEIGHBOURS = 4
 BULGE = 0.06
 """Relative depth of the outline behind the middle, to begin with: things bulge towards the camera."""
@@ -77,13 +79,13 @@ def lift(
     problem = Problem.of(tracks, K, camera_from_world, times, edges, contact)
     parts = adjust(problem, _first_parts(problem, spacing))
     whole: set[int] = set()  # parts that fall apart no further
-    while len(parts) < most:
+    while len(parts) < most and len(whole) < PATIENCE:
         worst = _worst(problem, parts, whole)
         if worst is None:
             break
         split = _split(problem, parts, np.flatnonzero(parts.labels == worst), rng)
         for _ in range(2):
-            split = adjust(problem, split, steps=6)
+            split = adjust(problem, split, steps=4)
             split = _assigned(problem, split)
         both = np.isin(parts.labels, worst) | np.isin(split.labels, [worst, len(parts)])
         if np.median(_own_misses(problem, split)[both]) > WORTH * np.median(
