@@ -57,7 +57,7 @@ def add_motion(
     width, height = views.size
     K = np.stack([scaled_intrinsics(k, *_size(views), width, height) for k in views.cameras.K[train]])
     camera_from_world = views.cameras.camera_from_world[train]
-    tracks, moving = moving_only(follow(images, moving), moving, K, camera_from_world)
+    tracks, moving = moving_only(follow(images, moving), moving, points, K, camera_from_world)
     if len(tracks) < FEWEST_TRACKS:
         on_event(
             Notice(

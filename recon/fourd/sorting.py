@@ -13,11 +13,14 @@ from scipy.spatial import KDTree
 
 from recon.fourd.tracks import Tracks
 from recon.raster import render
-from recon.types import Gaussians
+from recon.types import Gaussians, Points
 from recon.views import Views
 
 STILL = 1.0
 """Pixels, root mean square, up to which a track may be that of a still point."""
+BESIDE, SAME_DEPTH = 5, 0.1
+"""Still points beside a track, and the relative depth by which it may differ from theirs to be one of
+them."""
 REACH = 12.0
 """Pixels around a track whose mask it speaks for."""
 ALIKE = 0.08
@@ -30,6 +33,7 @@ BALL = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
 def moving_only(
     tracks: Tracks,
     moving: np.ndarray,  # [F, H, W] bool
+    points: Points,
     K: np.ndarray,  # [F, 3, 3]
     camera_from_world: np.ndarray,  # [F, 4, 4]
 ) -> tuple[Tracks, np.ndarray]:
@@ -38,16 +42,39 @@ def moving_only(
     centres = np.linalg.inv(camera_from_world)[:, :3, 3]
     if len(tracks) == 0 or np.ptp(centres, axis=0).max() < 1e-6:
         return tracks, moving
-    still = still_misses(tracks, K, camera_from_world) < STILL
-    if still.mean() > 0.9:
-        return tracks, moving
+    misses, places = still_points(tracks, K, camera_from_world)
+    # What moves along with the camera looks like a still point, but of another depth than those around it.
+    still = (misses < STILL) & _among(places, tracks, points, K, camera_from_world)
     return tracks.select(~still), np.stack(
         [_trimmed(mask, tracks, still, f) for f, mask in enumerate(moving)]
     )
 
 
-def still_misses(tracks: Tracks, K: np.ndarray, camera_from_world: np.ndarray) -> np.ndarray:
-    """[P] pixels by which each track misses the still point that fits it best, root mean square."""
+def _among(
+    places: np.ndarray, tracks: Tracks, points: Points, K: np.ndarray, camera_from_world: np.ndarray
+) -> np.ndarray:
+    """[P] bool: is a place as far away as the still points that are seen beside it?"""
+    out = np.zeros(len(tracks), bool)
+    for frame in np.unique(tracks.sown):
+        own = np.flatnonzero(tracks.sown == frame)
+        view = camera_from_world[frame]
+        local = points.xyz @ view[:3, :3].T + view[:3, 3]
+        local = local[local[:, 2] > 1e-3]
+        if len(local) < BESIDE:
+            continue
+        pixels = (local @ K[frame].T)[:, :2] / local[:, 2:]
+        near = np.asarray(KDTree(pixels).query(tracks.xy[own, frame], k=BESIDE)[1])
+        depth = np.median(local[near, 2], axis=1)
+        z = places[own] @ view[2, :3] + view[2, 3]
+        out[own] = np.abs(np.log(np.maximum(z, 1e-6) / depth)) < SAME_DEPTH
+    return out
+
+
+def still_points(
+    tracks: Tracks, K: np.ndarray, camera_from_world: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """[P] pixels by which each track misses the still point that fits it best, root mean square; and those
+    points [P, 3]."""
     P = K @ camera_from_world[:, :3]
     seen = tracks.seen[..., None, None]
     # Two planes for each pixel: x P3 - P1 and y P3 - P2.
@@ -59,7 +86,8 @@ def still_misses(tracks: Tracks, K: np.ndarray, camera_from_world: np.ndarray) -
     z = pixels[..., 2]
     off = pixels[..., :2] / np.where(np.abs(z) < 1e-9, 1e-9, z)[..., None] - tracks.xy
     squared = np.minimum((off**2).sum(-1), 1e4) * tracks.seen
-    return np.sqrt(squared.sum(1) / tracks.seen.sum(1))
+    places = at[:, :3] / np.where(np.abs(at[:, 3:]) < 1e-9, 1e-9, at[:, 3:])
+    return np.sqrt(squared.sum(1) / tracks.seen.sum(1)), places
 
 
 def _trimmed(mask: np.ndarray, tracks: Tracks, still: np.ndarray, frame: int) -> np.ndarray:

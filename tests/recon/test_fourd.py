@@ -31,6 +31,7 @@ from recon.fourd.motion import (
     skinned,
     skinned_each,
 )
+from recon.fourd.sorting import moving_only
 from recon.fourd.splat4d import read_splats, write_splats
 from recon.fourd.tracks import Tracks, follow
 from recon.gaussians import concatenate, isotropic
@@ -401,3 +402,21 @@ def test_frames_in_which_nothing_moves_have_no_tracks(clip: tuple[list[np.ndarra
     empty[::2] = False
     assert len(follow(images, np.zeros_like(masks))) == 0
     assert not follow(images, empty).seen[:, ::2].any()
+
+
+def test_still_points_are_not_taken_for_movers(box: Box):
+    rng = np.random.default_rng(2)
+    xy = np.zeros((200, FRAMES, 2), np.float32)
+    for f in range(FRAMES):
+        local = box.floor[:200] @ box.cameras.camera_from_world[f, :3, :3].T
+        pixels = (local + box.cameras.camera_from_world[f, :3, 3]) @ box.cameras.K[f].T
+        xy[:, f] = pixels[:, :2] / pixels[:, 2:] + rng.normal(0, 0.3, (200, 2))
+    floor = Tracks(xy, np.ones((200, FRAMES), bool), np.zeros(200, int))
+    movers = true_tracks(box)
+    both = Tracks(*(np.concatenate([getattr(t, n) for t in (floor, movers)]) for n in ("xy", "seen", "sown")))
+    masks = np.ones((FRAMES, HEIGHT, WIDTH), bool)
+    points = Points(box.floor, np.zeros((1500, 3), np.uint8), np.zeros(1500, np.float32))
+    left, _ = moving_only(both, masks, points, box.cameras.K, box.cameras.camera_from_world)
+    assert abs(len(left) - len(movers)) < 0.25 * len(movers)  # some are where the floor behind them is
+    none, _ = moving_only(floor, masks, points, box.cameras.K, box.cameras.camera_from_world)
+    assert len(none) < 10
