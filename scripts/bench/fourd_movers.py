@@ -89,7 +89,7 @@ STEP_SECONDS, LEG_SWING, ARM_SWING, KNEE_BEND = 0.55, math.radians(26), math.rad
 BODY, ARMS, FOREARMS, THIGHS, SHINS = 0, (1, 2), (3, 4), (5, 6), (7, 8)
 
 
-def walker(frames: int, seed: int, *, radius: float = 5.0, toward: float = 20.0) -> Mover:
+def walker(frames: int, seed: int, *, radius: float = 5.0, toward: float = 12.0) -> Mover:
     """A person of nine rigid parts who walks along a circle of `radius` metres, across the picture.
 
     In mid-clip they walk sideways and `toward` degrees towards the camera. The lower foot is on the ground.
@@ -113,7 +113,7 @@ def walker(frames: int, seed: int, *, radius: float = 5.0, toward: float = 20.0)
         stand[:3, 3] = *at[i], -low
         poses[i] = stand @ joints
     height = max(primitive.corners()[:, 2].max() for _, primitive in primitives)
-    return Mover(tuple(primitives), poses, float(height), 0.87)
+    return Mover(tuple(primitives), poses, float(height), 0.9)
 
 
 def _walker_joints(phase: float) -> np.ndarray:
