@@ -14,7 +14,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -22,12 +22,12 @@ import numpy as np
 import tyro
 from camera_clips import BEARING, PROMPT, as_generated
 from fourd_movers import FPS, Mover, flag, kiosk, walker
+from fourd_tracks import Filmed, TrueTracks, follow
 from PIL import Image
 
 from gen import GenerateRequest
 from gen.composer.camera_paths import look_at
 from gen.composer.compose import Composition, Part, compose, render_frame
-from gen.composer.intersection import cast_rays
 from gen.composer.prompt import read_prompt
 from gen.composer.scene import about, carried, with_movers, yaw_rotation
 from gen.composer.truth import frame_truth
@@ -38,10 +38,6 @@ BEFORE_HOUSE = 4.9
 """Metres from the middle of the scene to the middle of the motion, towards the camera."""
 TILT = 12.0
 """Degrees by which the camera looks down."""
-POINTS = 400
-"""Followed on what moves."""
-SAME = 3e-3
-"""Share of its distance by which something may be in front of a point that is seen."""
 
 
 @dataclass(frozen=True)
@@ -101,20 +97,6 @@ class HeldOut:
 
 
 @dataclass(frozen=True, repr=False)
-class TrueTracks:
-    """Points on the surface of what moves, each on one of its rigid parts."""
-
-    xyz: np.ndarray
-    """[P, F, 3] metres in the world of the sidecar."""
-    visible: np.ndarray
-    """[P, F] bool: in the picture with nothing in front."""
-    part: np.ndarray
-    """[P] int, number of the rigid part (of a cloth: the cell)."""
-    height: float
-    """Of what moves, metres."""
-
-
-@dataclass(frozen=True, repr=False)
 class MovingScene:
     """A clip on disk, and its truth."""
 
@@ -164,17 +146,6 @@ class MovingScene:
             return TrueTracks(file["xyz"], file["visible"], file["part"], float(file["height"]))
 
 
-@dataclass(frozen=True)
-class _Filmed(Composition):
-    """A composition in which a mover moves; the `object` of its parts is the number of a rigid part."""
-
-    world_from_parts: np.ndarray = field(default_factory=lambda: np.empty((0, 0, 4, 4)))
-    """[F, parts, 4, 4]."""
-
-    def world_from_part(self, part: Part, frame: int) -> np.ndarray:
-        return self.world_from_parts[frame, part.object]
-
-
 def draw_scenes(
     folder: Path, names: tuple[str, ...] = SCENES, seed: int = 0, workers: int = 1
 ) -> Iterator[MovingScene]:
@@ -194,7 +165,7 @@ def draw_scenes(
         yield scene
 
 
-def filmed(recipe: Recipe, seed: int) -> tuple[_Filmed, Mover]:
+def filmed(recipe: Recipe, seed: int) -> tuple[Filmed, Mover]:
     """The composition of a scene, its cameras among it, and what moves there."""
     size = {"width": WIDTH, "height": HEIGHT, "fps": FPS, "frames": recipe.frames, "seed": seed}
     around = GenerateRequest(PROMPT, Path("clip.mp4"), camera="orbit", arc_degrees=348.0, **size)
@@ -207,7 +178,7 @@ def filmed(recipe: Recipe, seed: int) -> tuple[_Filmed, Mover]:
     path = replace(
         made.path, world_from_camera=_poses(recipe, target), target=tuple(target.tolist()), move=recipe.move
     )
-    whole = _Filmed(**{name: getattr(made, name) for name in Composition.__dataclass_fields__})
+    whole = Filmed(**{name: getattr(made, name) for name in Composition.__dataclass_fields__})
     still = [carried(part, world_from_stage) for part in mover.still]
     return replace(
         whole,
@@ -270,44 +241,6 @@ def _generate(clean: MovingScene, scene: MovingScene, seed: int) -> None:
     rng = np.random.default_rng(seed)
     for path in sorted(scene.frames.glob("*.png")):
         _write(path, as_generated(_read(path), rng))
-
-
-def follow(whole: _Filmed, height: float, rng: np.random.Generator) -> TrueTracks:
-    """Points under random pixels of what moves, in fifteen frames of the clip, through all frames."""
-    poses, moving = whole.world_from_parts, []
-    shown = [(f, frame_truth(whole, f)) for f in np.linspace(0, len(poses) - 1, 15).round().astype(int)]
-    shown = [(frame, truth) for frame, truth in shown if truth.moving.any()]
-    for frame, truth in shown:
-        rows, columns = np.nonzero(truth.moving)
-        chosen = rng.permutation(len(rows))[: math.ceil(POINTS / len(shown))]
-        rows, columns = rows[chosen], columns[chosen]
-        camera, depth = whole.path.pinhole(frame), truth.depth[rows, columns].astype(float)
-        rays = [(columns + 0.5 - camera.cx) / camera.focal, (rows + 0.5 - camera.cy) / camera.focal]
-        local = depth[:, None] * np.stack([*rays, np.ones(len(rows))], 1)
-        world = _applied(camera.world_from_camera, local)
-        part = truth.ids[rows, columns].astype(int) - 1
-        moving.append((part, _applied(np.linalg.inv(poses[frame])[part], world)))
-    part, at_rest = (np.concatenate(arrays) for arrays in zip(*moving, strict=True))
-    xyz = np.stack([_applied(pose[part], at_rest) for pose in poses], 1)
-    visible = np.stack([_visible(whole, xyz[:, frame], frame) for frame in range(len(poses))], 1)
-    return TrueTracks(xyz, visible, part, height)
-
-
-def _visible(whole: _Filmed, points: np.ndarray, frame: int) -> np.ndarray:
-    """Whether points [P, 3] are in the picture with nothing in front."""
-    camera = whole.path.pinhole(frame)
-    eye, rotation = camera.world_from_camera[:3, 3], camera.world_from_camera[:3, :3]
-    local = (points - eye) @ rotation
-    ahead = local[:, 2] > 0
-    pixels = local[:, :2] * camera.focal / np.where(ahead, local[:, 2], 1.0)[:, None] + (camera.cx, camera.cy)
-    inside = ahead & (pixels > 0).all(1) & (pixels < (WIDTH, HEIGHT)).all(1)
-    reached, _ = cast_rays(whole.scene_at(frame), np.tile(eye, (len(points), 1)), points - eye)
-    return inside & (reached > 1 - SAME)
-
-
-def _applied(transforms: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Points [N, 3] under transforms [4, 4] or [N, 4, 4]."""
-    return np.einsum("...ij,...j->...i", transforms[..., :3, :3], points) + transforms[..., :3, 3]
 
 
 def _picture(whole: Composition, recipe: Recipe, frame: int, pool: ThreadPoolExecutor) -> np.ndarray:
