@@ -73,7 +73,7 @@ RECIPES: dict[str, Recipe] = {
     "enters": Recipe(partial(kiosk, reach=7.5), 5.9, dims=True),
     "rigid AI-ised": replace(RIGID, of="rigid"),
     "walker AI-ised": replace(WALKER, of="walker"),
-    "long walk": Recipe(partial(walker, radius=1.6, toward=0.0), 4.9, amount=28.0, frames=LONG),
+    "long walk": Recipe(partial(walker, radius=1.6, toward=0.0), 5.4, amount=28.0, frames=LONG),
 }
 SCENES = tuple(RECIPES)
 
