@@ -188,10 +188,9 @@ def _track_error(
     if splats.moving is None:
         return float("nan"), float("nan")
     rotation, scale, shift = similarity
-    on = scene.tracks["moving"]
-    points = scale * scene.tracks["points"][:, on].astype(float) @ rotation.T + shift
-    seen = scene.tracks["visible"][:, on]
-    height = scale * np.ptp(scene.tracks["points"][0, on, 2])
+    true = scene.tracks()
+    points = scale * true.xyz.transpose(1, 0, 2) @ rotation.T + shift
+    seen, height = true.visible.T, scale * true.height
     own = splats.moving
     rest = own.gaussians
     strong = rest.logit_opacities.sigmoid() > 0.3
@@ -218,7 +217,7 @@ def _seam(
     borders = {chunk.first for chunk in folder.chunks()} - {0}
     if not borders:
         return float("nan")
-    masks = scene.masks()
+    masks = scene.moving()
     from PIL import Image
 
     jumps, last = {}, None

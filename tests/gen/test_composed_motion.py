@@ -1,14 +1,19 @@
 """Where objects stand by others, how they move, and the truth that is written about it."""
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from gen import GenerateRequest, generate
-from gen.composer.compose import Composition, compose, render_frame
+from gen.composer import materials
+from gen.composer.camera_paths import look_at
+from gen.composer.compose import Composition, Part, compose, render_frame
 from gen.composer.layout import place_objects
 from gen.composer.prompt import read_prompt
+from gen.composer.scene import about, axis_rotation, ball, box, carried, tube
 from gen.composer.truth import frame_truth, tracks
 from gen.types import Video
 
@@ -117,9 +122,6 @@ def test_wheels_roll_without_slipping():
 
 def test_a_still_pixel_is_the_same_without_the_movers(scene):
     """Law: what moves changes pixels only where it is, darkens or casts its shadow."""
-    from concurrent.futures import ThreadPoolExecutor
-    from dataclasses import replace
-
     without = replace(scene, moving=())
     with ThreadPoolExecutor(2) as pool:
         (with_movers, _), (still, depth) = (render_frame(s, 4, pool) for s in (scene, without))
@@ -145,9 +147,48 @@ def test_a_still_pixel_is_the_same_without_the_movers(scene):
     assert (~changed).mean() > 0.4
 
 
-def test_depth_ids_and_motion_agree_with_the_picture(scene):
-    from concurrent.futures import ThreadPoolExecutor
+def test_a_texture_moves_with_its_part(scene):
+    """Law: a part carried along with the camera, turned in any way, is the same picture in even light."""
+    paints = [materials.mosaic, materials.dots, materials.camouflage, materials.fabric]
+    shapes = [box, tube, ball]
+    sizes = [((0.9, 0.7, 0.8),), (0.8, 0.9), ((0.9, 0.6, 0.8),)]
+    parts = [
+        shape((4.0 * i - 4.0, 9.0, 50.0 + 4.0 * j - 6.0), *size, paint((0.8, 0.3, 0.2)))
+        for i, (shape, size) in enumerate(zip(shapes, sizes, strict=True))
+        for j, paint in enumerate(paints)
+    ]
+    even = np.full(3, 0.6)
+    light = scene.light._replace(
+        sun_color=np.zeros(3), zenith=even, horizon=even, bounce=even, clouds=0.0, haze=np.array([1e9, 1.0])
+    )
+    poses = look_at(np.array([[0.3, -2.0, 52.0]]), np.array([0.0, 9.0, 50.0]))
+    elsewhere = about((0.5, 8.0, 47.0), axis_rotation((0.6, 0.0, 0.8), 0.7))
+    elsewhere[:3, 3] += (3.0, -1.0, 5.0)
+    pictures = []
+    for moved in (np.eye(4), elsewhere):
+        there = [carried(part, moved) for part in parts]
+        path = replace(scene.path, world_from_camera=moved @ poses)
+        shot = replace(scene, light=light, path=path, moving=tuple(Part(0, part) for part in there))
+        shot = _AtRest(**vars(shot))
+        with ThreadPoolExecutor(1) as pool:
+            image = render_frame(shot, 0, pool)[0].astype(int)
+        pictures.append((image, frame_truth(shot, 0).moving))
+    (first, seen), (second, seen_there) = pictures
+    assert 0.1 < seen.mean() < 0.9
+    assert (seen != seen_there).mean() < 1e-3
+    inside = np.lib.stride_tricks.sliding_window_view(np.pad(seen & seen_there, 1), (3, 3)).all((2, 3))
+    assert first[inside].std() > 20  # a texture
+    assert (np.abs(first - second)[inside] <= 2).mean() > 0.999
 
+
+class _AtRest(Composition):
+    """A composition whose moving parts stay where they are."""
+
+    def world_from_part(self, part: Part, frame: int) -> np.ndarray:
+        return np.eye(4)
+
+
+def test_depth_ids_and_motion_agree_with_the_picture(scene):
     with ThreadPoolExecutor(2) as pool:
         _, depth = render_frame(scene, 6, pool)
     truth = frame_truth(scene, 6)
