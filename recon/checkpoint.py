@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,12 @@ import torch
 
 from recon.config import FitConfig
 from recon.errors import TrainError
+from recon.events import Checkpointed, Listener
 from recon.scene import replacing
 
 VERSION = 3
+CHECKPOINT_SECONDS = 20.0
+"""At most this much work is lost when a run is killed."""
 
 
 def save_checkpoint(path: Path, config: FitConfig, key: str, state: dict[str, Any]) -> None:
@@ -35,3 +40,33 @@ def load_checkpoint(path: Path, config: FitConfig, key: str) -> dict[str, Any] |
     if saved.get("version") != VERSION or saved["key"] != key or saved["config"] != asdict(config):
         return None
     return saved
+
+
+class Session:
+    """One session of a training that may have had earlier ones: what they left, and the time over all."""
+
+    def __init__(self, path: Path, config: FitConfig, key: str, on_event: Listener) -> None:
+        self.saved = load_checkpoint(path, config, key)
+        self.first_step: int = self.saved["step"] if self.saved else 0
+        self._path, self._config, self._key, self._on_event = path, config, key, on_event
+        self._spent: float = self.saved["seconds"] if self.saved else 0.0
+        self._begun = self._last = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Of all sessions."""
+        return self._spent + time.perf_counter() - self._begun
+
+    def write(self, step: int, state: dict[str, Any]) -> None:
+        """A checkpoint after this step; none when nothing was trained since the last session."""
+        if step == self.first_step:
+            return
+        numbers = {"step": step, "seconds": self.seconds}
+        save_checkpoint(self._path, self._config, self._key, {**numbers, **state})
+        self._on_event(Checkpointed(step, str(self._path)))
+        self._last = time.perf_counter()
+
+    def write_when_due(self, step: int, state: Callable[[], dict[str, Any]]) -> None:
+        """A checkpoint when the last one is CHECKPOINT_SECONDS old."""
+        if time.perf_counter() - self._last > CHECKPOINT_SECONDS:
+            self.write(step, state())

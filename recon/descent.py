@@ -123,13 +123,7 @@ def descend_torch(
     (loss + regularisers).backward()
     if gradients:
         _write(gradients, pose.grad, K.grad, None if colour is None else colour.grad)
-    for name, leaf in leaves.items():
-        assert leaf.grad is not None
-        tensors = optimizer.params[name], leaf.grad, optimizer.first[name], optimizer.second[name]
-        if name == "sh":
-            selective_adam_sh(*tensors, shot.visible, rates, sh_degree)
-        else:
-            selective_adam(*tensors, shot.visible, rates, rates.step_sizes[name])
+    update(optimizer, leaves, shot.visible, rates, sh_degree)
     if rates.noise > 0:
         now = optimizer.params
         noise = mcmc.position_noise(
@@ -139,6 +133,23 @@ def descend_torch(
         )
         now["means"] += noise * shot.visible[:, None]
     return loss.item()
+
+
+def update(
+    optimizer: Optimizer,
+    leaves: dict[str, Tensor],  # parameters with their gradients
+    visible: Tensor,  # [N] bool
+    rates: AdamRates,
+    sh_degree: int,
+) -> None:
+    """A step of Adam for the Gaussians that the view sees."""
+    for name, leaf in leaves.items():
+        assert leaf.grad is not None
+        tensors = optimizer.params[name], leaf.grad, optimizer.first[name], optimizer.second[name]
+        if name == "sh":
+            selective_adam_sh(*tensors, visible, rates, sh_degree)
+        else:
+            selective_adam(*tensors, visible, rates, rates.step_sizes[name])
 
 
 def _write(

@@ -8,19 +8,19 @@ The state after step n depends on the inputs, the config and n alone: random num
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from recon import schedule
 from recon.alignment import aligned
-from recon.checkpoint import load_checkpoint, save_checkpoint
+from recon.checkpoint import Session
 from recon.config import FitConfig
 from recon.descent import Descent, check_finite
-from recon.events import Checkpointed, Evaluated, Listener, Notice, TrainStep, ignore
+from recon.events import Evaluated, Listener, Notice, TrainStep, ignore
 from recon.fourd.motion import Splats4D
 from recon.losses import masked_ssim, psnr
 from recon.optimizer import Optimizer
@@ -29,8 +29,6 @@ from recon.refinement import Refinement
 from recon.types import Cameras, Gaussians
 from recon.views import View, Views
 
-CHECKPOINT_SECONDS = 20.0
-"""At most this much work is lost when a run is killed."""
 SPLITS = "train", "heldout", "heldout_aligned"
 """Of scores; a held-out view has two: at the pose it was solved with, and aligned."""
 FLAT_EVALUATIONS, FLAT_DB = 2, 0.01
@@ -78,8 +76,8 @@ def fit(
     each step (and keeps no reference). Training ends before `config.steps` when the held-out score has
     become flat.
     """
-    path = folder / "checkpoint.pt"
-    saved = load_checkpoint(path, config, key)
+    session = Session(folder / "checkpoint.pt", config, key, on_event)
+    saved = session.saved
     if saved:
         optimizer = Optimizer.restored(saved, device)
     else:
@@ -88,20 +86,14 @@ def fit(
     if saved:
         refinement.restore(saved["refinement"])
     start_count = saved["start_count"] if saved else len(optimizer.gaussians)
-    first_step, spent = (saved["step"], saved["seconds"]) if saved else (0, 0.0)
     heldout: list[float] = saved["heldout"] if saved else []  # PSNR of the evaluations during training
     descent = Descent(config, device)
-    begun = last_saved = time.perf_counter()
 
-    def seconds() -> float:
-        return spent + time.perf_counter() - begun
+    def state() -> dict[str, Any]:
+        numbers = {"start_count": start_count, "heldout": heldout}
+        return {**numbers, **optimizer.state(), "refinement": refinement.state()}
 
-    def checkpoint(step: int) -> None:
-        numbers = {"step": step, "seconds": seconds(), "start_count": start_count, "heldout": heldout}
-        save_checkpoint(path, config, key, {**numbers, **optimizer.state(), "refinement": refinement.state()})
-        on_event(Checkpointed(step, str(path)))
-
-    step = first_step
+    step = session.first_step
     while step < config.steps and not is_flat(heldout):
         level = schedule.pyramid_level(config, step, views.size)
         index = views.train[schedule.view_at(config, step, len(views.train))]
@@ -114,20 +106,17 @@ def fit(
             optimizer.refine(config, step, schedule.wanted_gaussians(config, step, start_count))
         height, width = view.image.shape[:2]
         count = len(optimizer.gaussians)
-        on_event(TrainStep(step, config.steps, loss, count, width, height, seconds()))
+        on_event(TrainStep(step, config.steps, loss, count, width, height, session.seconds))
         look(optimizer.gaussians)
         if schedule.evaluates(config, step) and views.heldout:
             now = views.with_cameras(refinement.cameras())
-            event = mean_score(score(optimizer.gaussians, now, device, views.heldout), step, seconds())
+            event = mean_score(score(optimizer.gaussians, now, device, views.heldout), step, session.seconds)
             heldout.append(event.psnr)
             on_event(event)
-        if time.perf_counter() - last_saved > CHECKPOINT_SECONDS:
-            checkpoint(step)
-            last_saved = time.perf_counter()
+        session.write_when_due(step, state)
 
-    trained_seconds = seconds()
-    if first_step < step:
-        checkpoint(step)
+    trained_seconds = session.seconds
+    session.write(step, state())
     if step < config.steps:
         on_event(Notice(f"training ended after {step} of {config.steps} steps: the held-out score is flat"))
     result = optimizer.gaussians

@@ -43,9 +43,7 @@ class FlowImage:
 
     def project(self, xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Pixels [..., 2] and depths [...] of world points [..., 3]."""
-        at = xyz @ self.camera_from_world[:3, :3].T + self.camera_from_world[:3, 3]
-        z = at[..., 2]
-        return (at @ self.K.T)[..., :2] / np.where(z > 1e-6, z, np.nan)[..., None], z
+        return project(xyz, self.K, self.camera_from_world)
 
     def unproject(self, pixels: np.ndarray, depth: np.ndarray) -> np.ndarray:
         """World points [..., 3] at pixels [..., 2] and depths [...]."""
@@ -72,6 +70,17 @@ def load_image(
         height, width = image.shape[:2]
     K = scaled_intrinsics(cameras.K[i], cameras.width, cameras.height, width, height)
     return FlowImage(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), image, K, cameras.camera_from_world[i])
+
+
+def project(
+    xyz: np.ndarray,  # [..., 3] world
+    K: np.ndarray,  # [3, 3]
+    camera_from_world: np.ndarray,  # [4, 4]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels [..., 2], nan behind the camera, and depths [...]."""
+    at = xyz @ camera_from_world[:3, :3].T + camera_from_world[:3, 3]
+    z = at[..., 2]
+    return (at @ K.T)[..., :2] / np.where(z > 1e-6, z, np.nan)[..., None], z
 
 
 def homogeneous(pixels: np.ndarray) -> np.ndarray:

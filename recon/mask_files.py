@@ -75,14 +75,19 @@ class MotionMasks:
         return cv2.resize(soft, (width, height), interpolation=kind) > 0.5
 
 
+def margin(width: int, height: int) -> np.ndarray:
+    """[2 r + 1, 2 r + 1] uint8: the disc by which movers are widened in pictures of this size."""
+    radius = max(1, round(MARGIN * max(width, height) / 640))
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+
+
 def write_masks(masks: MotionMasks, frames: Frames, folder: Path) -> None:
     """Write one PNG for every mask, `00012.png.png` for frame `00012.png`, as COLMAP wants it.
 
     8 bits at the size of the frames; 0 = ignore, 255 = use; movers are widened by MARGIN.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    radius = max(1, round(MARGIN * max(frames.width, frames.height) / 640))
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    disc = margin(frames.width, frames.height)
     for number in masks.numbers.tolist():
         moving = masks.of(number, frames.width, frames.height).astype(np.uint8)
         use = np.where(cv2.dilate(moving, disc) > 0, 0, 255).astype(np.uint8)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from recon import mcmc, schedule
 from recon.config import FitConfig
+from recon.raster.core_step import NAMES
 from recon.types import Gaussians
 
 
@@ -19,7 +19,6 @@ class Optimizer:
 
     def __init__(self, gaussians: Gaussians, device: str, **more: Tensor) -> None:
         everything = {**gaussians.tensors(), **more}
-        self._own = tuple(gaussians.tensors())
         self.params = {name: t.detach().to(device).clone().contiguous() for name, t in everything.items()}
         self.first = {name: torch.zeros_like(p) for name, p in self.params.items()}
         self.second = {name: torch.zeros_like(p) for name, p in self.params.items()}
@@ -27,7 +26,7 @@ class Optimizer:
     @property
     def gaussians(self) -> Gaussians:
         """The parameters as Gaussians."""
-        return Gaussians(**{name: self.params[name] for name in self._own})
+        return Gaussians(**{name: self.params[name] for name in NAMES})
 
     def refine(self, config: FitConfig, step: int, wanted: int) -> None:
         """Move dead Gaussians to living ones and grow to `wanted` (3DGS-MCMC, section 3.2)."""
@@ -86,10 +85,9 @@ class Optimizer:
     @classmethod
     def restored(cls, state: dict[str, Any], device: str) -> Optimizer:
         """From `state()`."""
-        own = {field.name for field in fields(Gaussians)}
-        parts = {name: t for name, t in state["gaussians"].items() if name in own}
-        more = {name: t for name, t in state["gaussians"].items() if name not in own}
-        optimizer = cls(Gaussians(**parts), device, **more)
+        more = dict(state["gaussians"])
+        gaussians = Gaussians(**{name: more.pop(name) for name in NAMES})
+        optimizer = cls(gaussians, device, **more)
         optimizer.first = {name: t.to(device) for name, t in state["first"].items()}
         optimizer.second = {name: t.to(device) for name, t in state["second"].items()}
         return optimizer

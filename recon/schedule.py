@@ -82,12 +82,11 @@ def evaluates(config: FitConfig, step: int) -> bool:
     return config.steps // 2 <= step < config.steps and step % every == 0
 
 
-def wanted_gaussians(config: FitConfig, step: int, start: int, budget: int | None = None) -> int:
+def wanted_gaussians(config: FitConfig, step: int, start: int) -> int:
     """Grows geometrically from the first count to the budget, reached at 30 % of the steps."""
     share = min(1.0, step / (0.3 * config.steps))
-    budget = config.budget if budget is None else budget
-    start = min(start, budget)
-    return round(start * (budget / start) ** share)
+    start = min(start, config.budget)
+    return round(start * (config.budget / start) ** share)
 
 
 def view_at(config: FitConfig, step: int, views: int) -> int:

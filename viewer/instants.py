@@ -37,8 +37,7 @@ def write_sequence(path: Path, folder: Path, fps: float) -> int:
     if folder.exists() and any(folder.iterdir()):
         raise ViewerError(f"{folder} is not empty; choose a new folder for the frames")
     bases = splats.moving.bases
-    seconds = bases.spacing * (bases.quats.shape[1] - 3)
-    count = min(MOST_FILES, max(1, round(seconds * fps) + 1))
+    count = min(MOST_FILES, max(1, round(bases.seconds * fps) + 1))
     folder.mkdir(parents=True, exist_ok=True)
     total = 0
     for i in range(count):

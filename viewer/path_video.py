@@ -172,8 +172,7 @@ def _clock(splats: Splats4D) -> Callable[[float], float]:
     if splats.moving is None:
         return lambda seconds: 0.0
     bases = splats.moving.bases
-    length = bases.spacing * (bases.quats.shape[1] - 3)
-    return lambda seconds: bases.start + seconds % length
+    return lambda seconds: bases.start + seconds % bases.seconds
 
 
 class _Cancelled(Exception):

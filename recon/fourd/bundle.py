@@ -14,6 +14,7 @@ import torch
 from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial.transform import Rotation
 
+from recon.flow import homogeneous
 from recon.fourd.motion import Bases
 from recon.fourd.tracks import Tracks
 
@@ -59,8 +60,7 @@ class Problem:
     ) -> Problem:
         """From tracks and cameras."""
         at = tracks.xy[np.arange(len(tracks)), tracks.sown].astype(float)
-        ones = np.concatenate([at, np.ones((len(at), 1))], 1)
-        local = np.einsum("pij,pj->pi", np.linalg.inv(K)[tracks.sown], ones)
+        local = np.einsum("pij,pj->pi", np.linalg.inv(K)[tracks.sown], homogeneous(at))
         world_from_camera = np.linalg.inv(camera_from_world)[tracks.sown]
         frame = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
         return cls(

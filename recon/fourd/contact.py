@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from recon.flow import homogeneous
+from recon.flow import homogeneous, project
 from recon.types import Points
 
 UP = np.array([0.0, -1.0, 0.0])
@@ -69,19 +69,12 @@ def _around(mask: np.ndarray, points: Points, K: np.ndarray, camera_from_world: 
     """Depth of the nearer ones among the still points beside what moves; nan when none is there."""
     if not mask.any():
         return np.nan
-    z, pixels = _projected(points, K, camera_from_world)
+    pixels, z = project(points.xyz, K, camera_from_world)
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     low = np.array([columns[0], rows[0]]) - 20
     high = np.array([columns[-1], rows[-1]]) + 20
-    near = ((pixels > low) & (pixels < high)).all(1) & np.isfinite(z)
+    near = ((pixels > low) & (pixels < high)).all(1)
     return float(np.quantile(z[near], 0.25)) if near.sum() >= FEWEST else np.nan
-
-
-def _projected(points: Points, K: np.ndarray, camera_from_world: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Depths [M], nan behind the camera, and pixels [M, 2]."""
-    local = points.xyz @ camera_from_world[:3, :3].T + camera_from_world[:3, 3]
-    z = np.where(local[:, 2] > 1e-3, local[:, 2], np.nan)
-    return z, (local @ K.T)[:, :2] / z[:, None]
 
 
 def _height(mask: np.ndarray) -> float:
@@ -105,7 +98,7 @@ def _foot(
     tall = rows[-1] - rows[0] + 1
     low = bottom >= rows[-1] - LOWEST * tall
     foot = np.array([np.median(columns[low]), np.median(bottom[low])]) + 0.5
-    z, pixels = _projected(points, K, camera_from_world)
+    pixels, z = project(points.xyz, K, camera_from_world)
     wide, reach = columns[-1] - columns[0] + 1, AROUND * max(tall, 40)
     near = (np.abs(pixels[:, 0] - foot[0]) < wide / 2 + reach) & (pixels[:, 1] > foot[1] - 0.3 * reach)
     near &= (pixels[:, 1] < foot[1] + reach) & (pixels > 0).all(1) & (pixels < mask.shape[::-1]).all(1)

@@ -6,25 +6,32 @@ gsplat; the gradients of the motions come by autograd through the skinning.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from recon import schedule
-from recon.checkpoint import load_checkpoint, save_checkpoint
+from recon.checkpoint import Session
 from recon.config import FitConfig
-from recon.descent import BETA1, BETA2, bias_correction, check_finite, selective_adam, selective_adam_sh
-from recon.events import Checkpointed, Listener, TrainStep, ignore
-from recon.fitting import CHECKPOINT_SECONDS
+from recon.descent import (
+    BETA1,
+    BETA2,
+    background_at,
+    bias_correction,
+    check_finite,
+    selective_adam,
+    update,
+)
+from recon.events import Listener, TrainStep, ignore
 from recon.fourd.motion import Bases, Lifetimes, Moving, Splats4D, together
 from recon.losses import photometric_loss
 from recon.optimizer import Optimizer
 from recon.raster import render
-from recon.raster.core_step import AdamRates
+from recon.raster.core_step import NAMES, AdamRates
 from recon.types import Gaussians
 from recon.views import View, Views
 
@@ -73,11 +80,8 @@ class _State:
             log_radii=lives.radii.clamp_min(1e-4).log(),
             log_sigmas=lives.sigmas.log(),
         )
-        bases = moving.bases
-        on_device = replace(
-            bases, quats=bases.quats.to(device).clone(), translations=bases.translations.to(device).clone()
-        )
-        return cls(Optimizer(splats.still, device), own, on_device)
+        copies = {name: getattr(moving.bases, name).to(device, copy=True) for name in BASE_RATES}
+        return cls(Optimizer(splats.still, device), own, replace(moving.bases, **copies))
 
     def splats(self) -> Splats4D:
         return Splats4D(
@@ -127,64 +131,53 @@ def fit_moving(
     config: FitConfig,
     folder: Path,
     *,
-    steps: int,
-    budget: int,
     key: str = "",
     device: str = "cpu",
     look: Callable[[Gaussians], None] = lambda gaussians: None,
     on_event: Listener = ignore,
 ) -> MovingFit:
-    """Train, continuing from `folder`/moving.pt when it belongs to the same `key` and config."""
-    config = replace(config, steps=steps)
-    path = folder / "moving.pt"
-    saved = load_checkpoint(path, config, key)
-    state = _State.restored(saved, device) if saved else _State.of(start(), device)
-    start_count = saved["start_count"] if saved else len(state.moving.gaussians)
-    first_step, spent = (saved["step"], saved["seconds"]) if saved else (0, 0.0)
-    begun = last_saved = time.perf_counter()
+    """Train, continuing from `folder`/moving.pt when it belongs to the same `key` and config; steps and
+    budget of the config are those of what moves."""
+    session = Session(folder / "moving.pt", config, key, on_event)
+    saved, steps = session.saved, config.steps
+    trained = _State.restored(saved, device) if saved else _State.of(start(), device)
+    start_count = saved["start_count"] if saved else len(trained.moving.gaussians)
 
-    def seconds() -> float:
-        return spent + time.perf_counter() - begun
+    def state() -> dict[str, Any]:
+        return {"start_count": start_count, **trained.state()}
 
-    def checkpoint(step: int) -> None:
-        numbers = {"step": step, "seconds": seconds(), "start_count": start_count}
-        save_checkpoint(path, config, key, {**numbers, **state.state()})
-        on_event(Checkpointed(step, str(path)))
-
-    step = first_step
+    step = session.first_step
     while step < steps:
         index = views.train[schedule.view_at(config, step, len(views.train))]
         level = 1 if step < 0.3 * steps and max(views.size) >= 240 else 0
         view = replace(views.view(index, level, device), mask=None)
-        loss = _step(state, view, config, step)
+        loss = _step(trained, view, config, step)
         check_finite(loss, step + 1, folder)
         step += 1
         if schedule.refines(config, step):
-            state.moving.refine(config, step, schedule.wanted_gaussians(config, step, start_count, budget))
+            trained.moving.refine(config, step, schedule.wanted_gaussians(config, step, start_count))
         height, width = view.image.shape[:2]
-        count = len(state.still.gaussians) + len(state.moving.gaussians)
-        on_event(TrainStep(step, steps, loss, count, width, height, seconds()))
-        look(state.still.gaussians)
-        if time.perf_counter() - last_saved > CHECKPOINT_SECONDS:
-            checkpoint(step)
-            last_saved = time.perf_counter()
-    if first_step < step:
-        checkpoint(step)
-    return MovingFit(state.splats(), seconds())
+        count = len(trained.still.gaussians) + len(trained.moving.gaussians)
+        on_event(TrainStep(step, steps, loss, count, width, height, session.seconds))
+        look(trained.still.gaussians)
+        session.write_when_due(step, state)
+    session.write(step, state())
+    return MovingFit(trained.splats(), session.seconds)
 
 
 def _step(state: _State, view: View, config: FitConfig, step: int) -> float:
     """One step on one view; the loss before it."""
     together_now = step >= ALONE * config.steps
     still = _leaves(state.still.params) if together_now else state.still.params
-    moving = _leaves(state.moving.params)
+    moving = _leaves({name: p for name, p in state.moving.params.items() if name != "weights"})
     base_leaves = _leaves({name: getattr(state.bases, name) for name in BASE_RATES})
     bases = replace(state.bases, **base_leaves)
-    names = Gaussians.__dataclass_fields__
-    rest = Gaussians(**{name: moving[name] for name in names})
-    now = together(Gaussians(**still), moving_of(moving, rest, bases).at(view.seconds))
+    rest = Gaussians(**{name: moving[name] for name in NAMES})
+    now = together(
+        Gaussians(**still), moving_of({**state.moving.params, **moving}, rest, bases).at(view.seconds)
+    )
     height, width = view.image.shape[:2]
-    background = torch.rand(3, generator=schedule.generator(config, "background", step)).to(view.image.device)
+    background = background_at(config, step).to(view.image.device)
     shot = render(now, view.camera_from_world, view.K, width, height, background=background)
     loss = photometric_loss(shot.image, view.image, config.ssim_weight, None, view.colour)
     count = len(rest)
@@ -193,9 +186,13 @@ def _step(state: _State, view: View, config: FitConfig, step: int) -> float:
     jerk = base_leaves["translations"].diff(n=2, dim=1)
     regularisers = regularisers + SMOOTH * float(view.K[0, 0]) * jerk.square().sum(-1).mean()
     (loss + regularisers).backward()
-    _descend(state, moving, base_leaves, shot.visible[-count:], config, step)
+    rates = _rates(config, step, state.bases.spacing)
+    update(state.moving, moving, shot.visible[-count:], rates, 0)
+    _move_bases(state, base_leaves, rates)
     if together_now:
-        _descend_still(state, still, shot.visible[:-count], config, step)
+        slow = {name: STILL_SHARE * rate for name, rate in rates.step_sizes.items()}
+        visible = shot.visible[:-count]
+        update(state.still, still, visible, replace(rates, step_sizes=slow), config.sh_degree)
     return loss.item()
 
 
@@ -203,54 +200,21 @@ def _leaves(params: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: p.detach().requires_grad_() for name, p in params.items()}
 
 
-def _rates(config: FitConfig, step: int) -> AdamRates:
+def _rates(config: FitConfig, step: int, spacing: float) -> AdamRates:
+    """Of everything; those of the motions are named bases.quats and bases.translations."""
     correction = bias_correction(step)
     rates = {name: rate * correction for name, rate in schedule.learning_rates(config, step).items()}
     cooled = correction * 0.1 ** (step / config.steps)
     rates |= {name: LIFE_RATE * cooled for name in ("log_radii", "log_sigmas")}
+    rates["centres"] = 10 * LIFE_RATE * spacing / 3 * cooled
     rates |= {f"bases.{name}": rate * cooled for name, rate in BASE_RATES.items()}
     return AdamRates(rates, BETA1, BETA2, config.opacity_weight, config.scale_weight)
 
 
-@torch.no_grad()
-def _descend(
-    state: _State,
-    moving: dict[str, Tensor],
-    bases: dict[str, Tensor],
-    visible: Tensor,
-    config: FitConfig,
-    step: int,
-) -> None:
-    rates = _rates(config, step)
-    optimizer = state.moving
-    rates.step_sizes["centres"] = (
-        10 * LIFE_RATE * state.bases.spacing / 3 * rates.step_sizes["log_radii"] / LIFE_RATE
-    )
-    for name, leaf in moving.items():
-        if name == "weights" or leaf.grad is None:
-            continue
-        tensors = optimizer.params[name], leaf.grad, optimizer.first[name], optimizer.second[name]
-        selective_adam(*tensors, visible, rates, rates.step_sizes[name])
-    everything = torch.ones(len(state.bases), dtype=torch.bool, device=visible.device)
-    for name, leaf in bases.items():
-        if leaf.grad is not None:
-            value = getattr(state.bases, name)
-            tensors = value, leaf.grad, state.first[name], state.second[name]
-            selective_adam(*tensors, everything, rates, rates.step_sizes[f"bases.{name}"])
-
-
-@torch.no_grad()
-def _descend_still(
-    state: _State, still: dict[str, Tensor], visible: Tensor, config: FitConfig, step: int
-) -> None:
-    rates = _rates(config, step)
-    slow = {name: STILL_SHARE * rate for name, rate in rates.step_sizes.items()}
-    rates = replace(rates, step_sizes=slow)
-    optimizer = state.still
-    for name, leaf in still.items():
+def _move_bases(state: _State, leaves: dict[str, Tensor], rates: AdamRates) -> None:
+    """A step of Adam for the motions, of which every view tells."""
+    everything = torch.ones(len(state.bases), dtype=torch.bool, device=state.bases.quats.device)
+    for name, leaf in leaves.items():
         assert leaf.grad is not None
-        tensors = optimizer.params[name], leaf.grad, optimizer.first[name], optimizer.second[name]
-        if name == "sh":
-            selective_adam_sh(*tensors, visible, rates, config.sh_degree)
-        else:
-            selective_adam(*tensors, visible, rates, slow[name])
+        tensors = getattr(state.bases, name), leaf.grad, state.first[name], state.second[name]
+        selective_adam(*tensors, everything, rates, rates.step_sizes[f"bases.{name}"])

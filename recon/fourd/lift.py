@@ -16,6 +16,7 @@ import numpy as np
 from scipy.cluster.vq import kmeans2
 from scipy.spatial import KDTree
 
+from recon.flow import homogeneous
 from recon.fourd.bundle import Parts, Problem, adjust, in_one_rest, misses, seen_at
 from recon.fourd.motion import Bases
 from recon.fourd.tracks import Tracks
@@ -113,8 +114,7 @@ def _neighbours(tracks: Tracks) -> np.ndarray:
         at = tracks.xy[own, frame]
         near = np.asarray(KDTree(at).query(at, k=min(NEIGHBOURS + 1, len(own)))[1])
         pairs += [np.stack([own, own[near[:, column]]], 1) for column in range(1, near.shape[1])]
-    found = np.unique(np.sort(np.concatenate(pairs), 1), axis=0) if pairs else np.zeros((0, 2), int)
-    return found
+    return np.unique(np.sort(np.concatenate(pairs), 1), axis=0) if pairs else np.zeros((0, 2), int)
 
 
 def _first_parts(problem: Problem, spacing: float) -> Parts:
@@ -135,8 +135,8 @@ def _first_parts(problem: Problem, spacing: float) -> Parts:
     labels = np.zeros(tracks, int)
     parts = Parts(labels, log_depths, quats, np.zeros((1, control, 3)), start, spacing)
     world_from_camera = np.linalg.inv(problem.camera_from_world)
-    ones = np.concatenate([problem.xy, np.ones((*problem.xy.shape[:2], 1))], -1)
-    local = np.einsum("fij,pfj->pfi", np.linalg.inv(problem.K), ones) * np.exp(log_depths)[:, None, None]
+    rays = np.einsum("fij,pfj->pfi", np.linalg.inv(problem.K), homogeneous(problem.xy))
+    local = rays * np.exp(log_depths)[:, None, None]
     at = np.einsum("fij,pfj->pfi", world_from_camera[:, :3, :3], local) + world_from_camera[:, :3, 3]
     shift = np.where(problem.seen[..., None], at - problem.places(log_depths)[:, None], 0)
     weight = problem.seen.sum(0)

@@ -46,6 +46,11 @@ class Bases:
     def __repr__(self) -> str:
         return f"Bases({len(self)} of {self.quats.shape[1]} control poses every {self.spacing:.3f} s)"
 
+    @property
+    def seconds(self) -> float:
+        """From the first to the last moment."""
+        return self.spacing * (self.quats.shape[1] - 3)
+
     @staticmethod
     def count_for(seconds: float, spacing: float) -> int:
         """Control poses for a motion that lasts so long."""

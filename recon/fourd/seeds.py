@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from scipy.spatial import KDTree
 
+from recon.flow import homogeneous
 from recon.fourd.lift import Lifted
-from recon.fourd.motion import FOREVER, Lifetimes, Moving, at_rest, skinned
+from recon.fourd.motion import FOREVER, Lifetimes, Moving, at_rest, skinned_each
 from recon.gaussians import concatenate, isotropic
 from recon.raster import render
-from recon.views import View, Views
+from recon.views import Views
 
 SPACING = 3
 """Pixels between the first Gaussians, at least."""
@@ -60,12 +61,15 @@ def moving_gaussians(
         seen = np.flatnonzero(tracks.seen[:, frame])
         if len(at) == 0 or len(seen) < NEAREST:
             continue
-        depth = _depths(rest[seen], one_hot[seen], lifted, view, float(times[frame]))
+        followed = skinned_each(rest[seen], one_hot[seen], bases, when[frame].expand(len(seen)))
+        depth = (
+            (followed @ view.camera_from_world[2, :3] + view.camera_from_world[2, 3]).clamp_min(1e-3).numpy()
+        )
         distance, near = KDTree(tracks.xy[seen, frame]).query(at, k=NEAREST)
         share = 1 / (distance + 1.0) ** 2
         share /= share.sum(1, keepdims=True)
         z = torch.tensor((share / depth[near]).sum(1) ** -1, dtype=torch.float32)
-        pixels = torch.tensor(np.concatenate([at, np.ones((len(at), 1))], 1), dtype=torch.float32)
+        pixels = torch.tensor(homogeneous(at), dtype=torch.float32)
         local = (pixels @ torch.linalg.inv(view.K).T) * z[:, None]
         world_from_camera = torch.linalg.inv(view.camera_from_world)
         points = local @ world_from_camera[:3, :3].T + world_from_camera[:3, 3]
@@ -92,15 +96,6 @@ def _grid(mask: np.ndarray, spacing: float) -> np.ndarray:
     y, x = (np.arange(spacing / 2, size, spacing).astype(int) for size in mask.shape)
     at = np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
     return at[mask[at[:, 1], at[:, 0]]] + 0.5
-
-
-def _depths(rest: torch.Tensor, one_hot: torch.Tensor, lifted: Lifted, view: View, time: float) -> np.ndarray:
-    """[p] depth of tracks at a time."""
-    quats = torch.zeros(len(rest), 4)
-    quats[:, 0] = 1
-    points, _ = skinned(rest, quats, one_hot, lifted.bases, time)
-    local = points @ view.camera_from_world[:3, :3].T + view.camera_from_world[:3, 3]
-    return local[:, 2].clamp_min(1e-3).numpy()
 
 
 def _always(count: int, centre: float) -> Lifetimes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -19,7 +19,7 @@ from recon.fourd.seeds import moving_gaussians
 from recon.fourd.sorting import moving_only, without_rim
 from recon.fourd.tracks import SHORTEST, follow
 from recon.gaussians import scaled_intrinsics
-from recon.mask_files import MARGIN
+from recon.mask_files import margin
 from recon.types import Gaussians, Points
 from recon.views import Views
 
@@ -47,16 +47,16 @@ def add_motion(
     followed."""
     train = views.train
     moving = moving_masks(views, train)
-    warning = config.motion == "on"
     if len(train) < SHORTEST or not moving.any():
-        if warning:
+        if config.motion == "on":
             on_event(Notice("nothing was found that moves; the scene stands still", warning=True))
         return Splats4D(still), 0.0
     moving = without_rim(moving, still, views, train, device)
     images = [views.level(0)[i] for i in train]
     width, height = views.size
-    K = np.stack([scaled_intrinsics(k, *_size(views), width, height) for k in views.cameras.K[train]])
-    camera_from_world = views.cameras.camera_from_world[train]
+    cameras = views.cameras
+    K = scaled_intrinsics(cameras.K[train], cameras.width, cameras.height, width, height)
+    camera_from_world = cameras.camera_from_world[train]
     tracks, moving = moving_only(follow(images, moving), moving, points, K, camera_from_world)
     if len(tracks) < FEWEST_TRACKS:
         on_event(
@@ -84,29 +84,20 @@ def add_motion(
         )
         return Splats4D(still, moving_gaussians(lifted, views, train, moving, times, budget=budget))
 
-    steps = max(1, round(STEPS * config.steps))
-    rest = partial(
-        fit_moving, steps=steps, budget=budget, key=key, device=device, look=look, on_event=on_event
-    )
+    own = replace(config, steps=max(1, round(STEPS * config.steps)), budget=budget)
     try:
-        found = rest(views, start, config, folder)
+        found = fit_moving(views, start, own, folder, key=key, device=device, look=look, on_event=on_event)
     except (np.linalg.LinAlgError, ValueError) as error:  # the still scene is there, and worth having
         on_event(Notice(f"what moves could not be fitted ({error}); it is left out", warning=True))
         return Splats4D(still), 0.0
     return found.splats, found.seconds
 
 
-def _size(views: Views) -> tuple[int, int]:
-    return views.cameras.width, views.cameras.height
-
-
 def moving_masks(views: Views, frames: list[int]) -> np.ndarray:
     """[F, H, W] bool: what moves, without the margin by which masks on disk are wider."""
     width, height = views.size
-    radius = max(1, round(MARGIN * max(width, height) / 640))
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    views.level(0)
-    masks = []
+    disc = margin(width, height)
+    radius, masks = len(disc) // 2, []
     for frame in frames:
         mask = views.masks[0][frame]
         ignored = np.zeros((height, width), np.uint8) if mask is None else (mask < 128).astype(np.uint8)

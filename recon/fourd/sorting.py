@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from scipy.spatial import KDTree
 
+from recon.flow import project
 from recon.fourd.tracks import Tracks
 from recon.raster import render
 from recon.types import Gaussians, Points
@@ -58,13 +59,12 @@ def _among(
     for frame in np.unique(tracks.sown):
         own = np.flatnonzero(tracks.sown == frame)
         view = camera_from_world[frame]
-        local = points.xyz @ view[:3, :3].T + view[:3, 3]
-        local = local[local[:, 2] > 1e-3]
-        if len(local) < BESIDE:
+        pixels, depths = project(points.xyz, K[frame], view)
+        ahead = np.isfinite(pixels).all(1)
+        if ahead.sum() < BESIDE:
             continue
-        pixels = (local @ K[frame].T)[:, :2] / local[:, 2:]
-        near = np.asarray(KDTree(pixels).query(tracks.xy[own, frame], k=BESIDE)[1])
-        depth = np.median(local[near, 2], axis=1)
+        near = np.asarray(KDTree(pixels[ahead]).query(tracks.xy[own, frame], k=BESIDE)[1])
+        depth = np.median(depths[ahead][near], axis=1)
         z = places[own] @ view[2, :3] + view[2, 3]
         out[own] = np.abs(np.log(np.maximum(z, 1e-6) / depth)) < SAME_DEPTH
     return out

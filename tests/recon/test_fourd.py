@@ -342,8 +342,8 @@ def test_training_finds_colours_and_motion(
     box: Box, clip: tuple[list[np.ndarray], np.ndarray], tmp_path: Path
 ):
     views, start = training(box, clip[0])
-    config = FitConfig(sh_degree=0, budget=3000, long_side=WIDTH)
-    found = fit_moving(views, lambda: start, config, tmp_path, steps=300, budget=900).splats
+    config = FitConfig(steps=300, budget=900, sh_degree=0, long_side=WIDTH)
+    found = fit_moving(views, lambda: start, config, tmp_path).splats
 
     def error(splats: Splats4D) -> float:
         total = 0.0
@@ -364,21 +364,18 @@ def test_training_finds_colours_and_motion(
 def test_a_resumed_training_ends_where_a_straight_one_ends(
     box: Box, clip: tuple[list[np.ndarray], np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    import recon.fourd.fit as module
-
     views, start = training(box, clip[0])
-    config = FitConfig(sh_degree=0, budget=3000, long_side=WIDTH)
-    options = {"steps": 60, "budget": 1200}
-    straight = fit_moving(views, lambda: start, config, tmp_path / "a", **options).splats
-    monkeypatch.setattr(module, "CHECKPOINT_SECONDS", 0.0)
+    config = FitConfig(steps=60, budget=1200, sh_degree=0, long_side=WIDTH)
+    straight = fit_moving(views, lambda: start, config, tmp_path / "a").splats
+    monkeypatch.setattr("recon.checkpoint.CHECKPOINT_SECONDS", 0.0)
 
     def stop(event: object) -> None:
         if getattr(event, "step", 0) == 40 and hasattr(event, "path"):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit_moving(views, lambda: start, config, tmp_path / "b", **options, on_event=stop)
-    again = fit_moving(views, lambda: pytest.fail("began anew"), config, tmp_path / "b", **options).splats
+        fit_moving(views, lambda: start, config, tmp_path / "b", on_event=stop)
+    again = fit_moving(views, lambda: pytest.fail("began anew"), config, tmp_path / "b").splats
     one, other = straight.at(0.4), again.at(0.4)
     for name, tensor in one.tensors().items():
         assert torch.equal(tensor, getattr(other, name)), name

@@ -48,7 +48,7 @@ def test_learns_the_scene(tmp_path: Path) -> None:
 def test_killed_and_resumed_equals_straight(tmp_path: Path, monkeypatch, kill_at: int) -> None:
     """Bitwise, whichever step the kill falls on and whatever the checkpoint's age; the log has no repeats."""
     views, points = synthetic.views(), synthetic.sparse_points()
-    monkeypatch.setattr("recon.fitting.CHECKPOINT_SECONDS", 0.02)
+    monkeypatch.setattr("recon.checkpoint.CHECKPOINT_SECONDS", 0.02)
     straight = fit_shot(views, points, CONFIG, tmp_path / "straight")
     checkpoints: list[int] = []
 
