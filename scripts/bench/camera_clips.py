@@ -168,13 +168,12 @@ def _write(clip: Clip, images: list[np.ndarray], masks: list[np.ndarray], path: 
             (clip.folder / name).mkdir(parents=True, exist_ok=True)
         for i, picture in enumerate(pictures):
             Image.fromarray(picture).save(clip.folder / name / f"{i:05d}.png", compress_level=1)
-    content = {
-        "format": FORMAT,
-        "version": VERSION,
-        "fps": FPS,
-        "frames": FRAMES,
-        "width": WIDTH,
-        "height": HEIGHT,
-        "cameras": path.to_json(),
+    clip.truth.write_text(json.dumps(sidecar_of(path, WIDTH, HEIGHT)))
+
+
+def sidecar_of(path: CameraPath, width: int, height: int) -> dict[str, object]:
+    """What the generator would write beside a clip of these cameras at FPS."""
+    return {
+        **{"format": FORMAT, "version": VERSION, "fps": FPS, "frames": len(path.world_from_camera)},
+        **{"width": width, "height": height, "cameras": path.to_json()},
     }
-    clip.truth.write_text(json.dumps(content))

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import tyro
-from camera_clips import BEARING, PROMPT, as_generated
+from camera_clips import BEARING, PROMPT, Clip, as_generated, sidecar_of
 from fourd_movers import FPS, Mover, flag, kiosk, walker
 from fourd_tracks import Filmed, TrueTracks, follow
 from PIL import Image
@@ -31,7 +31,6 @@ from gen.composer.compose import Composition, Part, compose, render_frame
 from gen.composer.prompt import read_prompt
 from gen.composer.scene import about, carried, with_movers, yaw_rotation
 from gen.composer.truth import frame_truth
-from gen.sidecar import FORMAT, VERSION
 
 WIDTH, HEIGHT, FRAMES, LONG = 480, 270, 29, 113
 BEFORE_HOUSE = 4.9
@@ -97,26 +96,13 @@ class HeldOut:
 
 
 @dataclass(frozen=True, repr=False)
-class MovingScene:
-    """A clip on disk, and its truth."""
-
-    name: str
-    folder: Path
-
-    @property
-    def frames(self) -> Path:
-        """The folder of images, `00000.png` …"""
-        return self.folder / "frames"
+class MovingScene(Clip):
+    """A clip on disk, and all of its truth."""
 
     @property
     def masks(self) -> Path:
         """The folder of masks, `00000.png` …, white where something moves."""
         return self.folder / "masks"
-
-    @property
-    def truth(self) -> Path:
-        """True cameras, a sidecar."""
-        return self.folder / "cameras.json"
 
     @cached_property
     def depth(self) -> np.ndarray:
@@ -229,9 +215,8 @@ def _draw(scene: MovingScene, recipe: Recipe, seed: int, workers: int) -> None:
     np.savez_compressed(scene.folder / "depth.npz", depth=np.stack(depths))
     tracks = follow(whole, mover.height, np.random.default_rng(seed))
     np.savez_compressed(scene.folder / "tracks.npz", **vars(tracks))
-    size = {"fps": FPS, "frames": recipe.frames, "width": WIDTH, "height": HEIGHT}
-    sidecar = {"format": FORMAT, "version": VERSION, **size, "seed": seed, "cameras": whole.path.to_json()}
-    scene.truth.write_text(json.dumps(sidecar))
+    sidecar = sidecar_of(whole.path, WIDTH, HEIGHT)
+    scene.truth.write_text(json.dumps({**sidecar, "seed": seed}))
     (scene.folder / "heldout.json").write_text(json.dumps(rows))
 
 

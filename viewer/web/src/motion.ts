@@ -4,6 +4,7 @@
  */
 import { dyno } from "@sparkjsdev/spark";
 import * as THREE from "three";
+import { readPlyHeader } from "./ply";
 
 type Modifier = dyno.DynoBlock<{ gsplat: typeof dyno.Gsplat }, { gsplat: typeof dyno.Gsplat }>;
 
@@ -12,7 +13,6 @@ const STILL = 255;
 const TEXELS = 3;
 const ROW = 3 * 512;
 const BASES = /comment splat4d bases (\d+) control (\d+) start (\S+) spacing (\S+)/;
-const SIZES: Record<string, number> = { float: 4, uchar: 1 };
 
 /** The motions of a file: uniform cubic B-splines of control poses, wxyz and xyz. */
 export class Bases {
@@ -50,26 +50,15 @@ export class Bases {
 
 /** Where the motion is in a PLY; null when it has none. */
 function layoutOf(bytes: Uint8Array) {
-  const text = new TextDecoder("latin1").decode(bytes.subarray(0, 65536));
-  const end = text.indexOf("\n", text.indexOf("end_header")) + 1;
-  const header = text.slice(0, end);
-  const bases = BASES.exec(header);
-  const count = Number(/element vertex (\d+)/.exec(header)?.[1] ?? 0);
-  if (!bases || count === 0) return null;
-  const offsets = new Map<string, number>();
-  let stride = 0;
-  for (const [, kind, name] of header.matchAll(/property (\w+) (\w+)/g)) {
-    offsets.set(name as string, stride);
-    stride += SIZES[kind as string] ?? 4;
-  }
-  if (!offsets.has("t_center") || !offsets.has("m_w3")) return null;
-  return { bases: bases.slice(1).map(Number) as [number, number, number, number], count, offsets, stride, end };
+  const header = readPlyHeader(bytes);
+  const bases = BASES.exec(header?.text ?? "");
+  const vertices = header?.elements[0];
+  if (!header || !bases || !vertices?.offsets.has("t_center") || !vertices.offsets.has("m_w3")) return null;
+  return { bases: bases.slice(1).map(Number) as [number, number, number, number], ...vertices, end: header.end };
 }
 
 export class Motion {
   readonly modifier: Modifier;
-  /** Splats that move. */
-  readonly moving: number;
   private readonly uniforms: Record<string, dyno.DynoVal<dyno.DynoType>>;
   private readonly time = new dyno.DynoFloat({ value: 0 });
   private readonly visible = new dyno.DynoFloat({ value: 1 });
@@ -97,7 +86,7 @@ export class Motion {
     const { count } = layout;
     const rows = Math.ceil((count * TEXELS) / ROW);
     const data = new Uint32Array(ROW * rows * 4);
-    this.moving = fill(data, bytes, layout, bases);
+    fill(data, bytes, layout, bases);
     this.splats = new THREE.DataTexture(data, ROW, rows, THREE.RGBAIntegerFormat, THREE.UnsignedIntType);
     this.splats.internalFormat = "RGBA32UI";
     this.splats.needsUpdate = true;
@@ -190,8 +179,8 @@ vec4 product4d(vec4 a, vec4 b) {
   return vec4(a.x * b.yzw + b.x * a.yzw + cross(a.yzw, b.yzw), a.x * b.x - dot(a.yzw, b.yzw));
 }`;
 
-/** Per splat: rest position and half-life | centre of life, indices, weights | rest rotation. Returns how many move. */
-function fill(data: Uint32Array, bytes: Uint8Array, layout: NonNullable<ReturnType<typeof layoutOf>>, bases: Bases): number {
+/** Per splat: rest position and half-life | centre of life, indices, weights | rest rotation. */
+function fill(data: Uint32Array, bytes: Uint8Array, layout: NonNullable<ReturnType<typeof layoutOf>>, bases: Bases): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const floats = new Float32Array(data.buffer);
   const { count, stride, end, offsets } = layout;
@@ -203,7 +192,6 @@ function fill(data: Uint32Array, bytes: Uint8Array, layout: NonNullable<ReturnTy
   const unit = new THREE.Vector3(1, 1, 1);
   const poses = new Float32Array(bases.count * 7);
   const half = (a: number, b: number) => THREE.DataUtils.toHalfFloat(Math.min(6e4, Math.max(-6e4, a))) | (THREE.DataUtils.toHalfFloat(Math.min(6e4, b)) << 16);
-  let moving = 0;
   let lastTime = Number.NaN;
   for (let i = 0; i < count; i++) {
     const row = end + i * stride;
@@ -215,7 +203,6 @@ function fill(data: Uint32Array, bytes: Uint8Array, layout: NonNullable<ReturnTy
     const weights = [byte("m_w0"), byte("m_w1"), byte("m_w2"), byte("m_w3")];
     data[to + 6] = (indices[0] ?? 0) | ((indices[1] ?? 0) << 8) | ((indices[2] ?? 0) << 16) | ((indices[3] ?? 0) << 24);
     if (first === STILL) continue;
-    moving++;
     const centre = float("t_center");
     if (centre !== lastTime) bases.at(centre, poses);
     lastTime = centre;
@@ -242,5 +229,4 @@ function fill(data: Uint32Array, bytes: Uint8Array, layout: NonNullable<ReturnTy
     data[to + 8] = half(turn.w, turn.x);
     data[to + 9] = half(turn.y, turn.z);
   }
-  return moving;
 }
