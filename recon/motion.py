@@ -82,9 +82,10 @@ def motion_masks(
     gaps = tuple(gap for gap in (base, 2 * base) if gap < shot.frames)
     if camera == "blank" or not gaps:
         return MotionMasks(numbers, masks, "blank", False, False, gaps)
-    masks = _masks(flows, shot, gaps, camera, None, on_progress)
+    bases = gaps_of_frames(flows, numbers, base)
+    masks = _masks(flows, shot, bases, camera, None, on_progress)
     if camera == "moving" and _is_background(masks):
-        again = _masks(flows, shot, gaps, camera, masks, None)
+        again = _masks(flows, shot, bases, camera, masks, None)
         swapped = not _is_background(again)
         masks = again if swapped else masks
     return MotionMasks(numbers, masks, camera, swapped, not _is_background(masks), gaps)
@@ -120,6 +121,20 @@ def smaller_gap(flows: FrameFlows, numbers: np.ndarray) -> int:
         known = [view[0] for view in views if view is not None]
         speeds |= {gap: np.median(known, axis=0)} if known else {}
     return _base(speeds)
+
+
+def gaps_of_frames(flows: FrameFlows, numbers: np.ndarray, base: int) -> np.ndarray:
+    """[F] the smaller gap of each frame: `base`, or 1 where something is too fast for that, which may be
+    there for a part of the shot only."""
+    if base == 1 or len(numbers) < 2:
+        return np.full(len(numbers), base)
+
+    def fast(i: int) -> bool:
+        view = _view(flows, numbers[i], numbers[i + 1])
+        return view is not None and bool((view[0] >= BASES[1]).any())
+
+    after = np.array(list(in_order(fast, range(len(numbers) - 1))))
+    return np.where(np.r_[after, False] | np.r_[False, after], 1, base)
 
 
 def _base(speeds: dict[int, np.ndarray]) -> int:
@@ -183,7 +198,7 @@ def _similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def _masks(
     flows: FrameFlows,
     shot: Shot,
-    gaps: tuple[int, ...],
+    bases: np.ndarray,  # [F] the smaller gap of each frame
     camera: Camera,
     fit: np.ndarray | None,  # [F, h, w] bool: where the geometry is fitted, None for everywhere
     on_progress: Callable[[int], None] | None,
@@ -200,7 +215,7 @@ def _masks(
                     None if fit is None else (fit[i], fit[j]),
                 ),
             )
-            for j in (i + gap for gap in gaps)
+            for j in (i + bases[i], i + 2 * bases[i])
             if j < shot.frames
         ]
 
@@ -211,12 +226,12 @@ def _masks(
         for j, errors, forth, back in rows:
             waiting.setdefault(i, []).append(errors[0])
             waiting.setdefault(j, []).append(errors[1])
-            if j - i == gaps[0]:
+            if j - i == bases[i]:
                 links[i, j], links[j, i] = packed(forth), packed(back)
         soft.append(likely(waiting.pop(i, []), flows.look(shot.first + i)))
         if on_progress is not None:
             on_progress(i + 1)
-    return np.array([settled(soft, links, i, gaps[0]) for i in range(shot.frames)])
+    return np.array([settled(soft, links, i, bases[i]) for i in range(shot.frames)])
 
 
 def _compare(

@@ -122,18 +122,19 @@ class _LookAgain:
     def from_cameras(
         self, solution: Solution, motion: MotionMasks, masks: Path | None, flow: StaticFlow
     ) -> _Found:
-        self.on_event(StageProgress("cameras", 0, None, "looking for what moves, again"))
-        rigid = _rigid_masks(solution, self.frames, motion if masks else None, self.flows)
-        if not rigid.trusted or rigid.share.mean() < ENOUGH:
+        before = motion
+        motion, masks = masks_from_cameras(
+            solution, self.frames, motion, masks, self.folder, flows=self.flows, on_event=self.on_event
+        )
+        if motion is before:
             return _Found(solution, motion, masks, flow)
-        masks = store_masks(rigid, self.frames, self.folder)
-        if rigid.share.mean() >= AGAIN:
-            words = f"{100 * rigid.share.mean():.0f} % of the picture moves; solving without it"
+        if motion.share.mean() >= AGAIN:
+            words = f"{100 * motion.share.mean():.0f} % of the picture moves; solving without it"
             self.on_event(Notice(words))
             again = self.solve(masks)
             if again is not None and not again.flat and _worth(again) >= _worth(solution):
                 solution = again
-        return _Found(solution, rigid, masks, _static_flow(solution, self.frames, rigid, self.flows))
+        return _Found(solution, motion, masks, _static_flow(solution, self.frames, motion, self.flows))
 
     def without_followers(self, chained: Solution, found: _Found) -> _Found:
         """The cameras without what goes along with the camera, if more matches of neighbours agree with them.
@@ -170,6 +171,27 @@ class _LookAgain:
                 best, most = _Found(again, motion, self.folder, flow), agree
         store_masks(best.motion, self.frames, self.folder)
         return best
+
+
+def masks_from_cameras(
+    solution: Solution,
+    frames: Frames,
+    motion: MotionMasks,
+    masks: Path | None,
+    folder: Path,
+    *,
+    flows: FrameFlows,
+    on_event: Listener,
+) -> tuple[MotionMasks, Path | None]:
+    """Better masks of what moves than those found before the cameras were known, and what `store_masks` gave
+    for them; the same ones when the cameras show nothing, or when they are the user's own."""
+    if motion.camera == "given" or solution.flat:
+        return motion, masks
+    on_event(StageProgress("cameras", 0, None, "looking for what moves, again"))
+    rigid = _rigid_masks(solution, frames, motion if masks else None, flows)
+    if not rigid.trusted or rigid.share.mean() < ENOUGH:
+        return motion, masks
+    return rigid, store_masks(rigid, frames, folder)
 
 
 def _worth(solution: Solution) -> tuple[int, int]:

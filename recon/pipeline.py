@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -47,7 +48,7 @@ def reconstruct(
         long_side: Long side of the frames on disk in pixels; frames are never enlarged.
         cameras: Known cameras (see `recon.known_cameras.FORMATS`) instead of solving.
         camera_axes: How to read their poses; None for what the format says.
-        refine_cameras: Take them as a first guess only.
+        refine_cameras: Take them as a first guess only; otherwise training leaves them as they are, too.
         masks: Folder of masks, black where something moves; found by optical flow when None.
         solver: Name or folder of a learned solver's weights instead of COLMAP's mappers (docs/plugins.md).
         device: "auto", "cpu" or "cuda".
@@ -57,6 +58,8 @@ def reconstruct(
         ReconError: One of its subclasses, with what was found, expected, and what to do next.
     """
     config = config or FitConfig()
+    if cameras is not None and not refine_cameras:
+        config = replace(config, refine_poses=False)
     redo = STAGES[STAGES.index(force) :] if force else ()
     scene = split(
         source,

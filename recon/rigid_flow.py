@@ -23,7 +23,7 @@ from recon.frame_flow import (
 )
 from recon.mask_cleaning import likely, median, packed, settled, with_hysteresis
 from recon.mask_files import MOST, MotionMasks
-from recon.motion import smaller_gap
+from recon.motion import gaps_of_frames, smaller_gap
 from recon.types import Frames, Points
 from recon.undistort import Lens
 from recon.world import seen_depths
@@ -167,6 +167,7 @@ def rigid_masks(
     """
     scene = _scene_of(frames, flows, numbers, world_from_camera, lens, points, MASKED_STEP)
     gaps, count = _gaps(scene), len(numbers)
+    bases = gaps_of_frames(scene.pictures, numbers, gaps[0])
     height, width = scene.rays.shape[:2]
     coarse = scene.places(scene.rays).shape[:2]
     rows, columns = (
@@ -175,7 +176,8 @@ def rigid_masks(
     )
 
     def compare(i: int) -> tuple[np.ndarray, dict[tuple[int, int], np.ndarray]]:
-        away, picture = _flows_from(scene, i, gaps), scene.look(i)
+        near = gaps if bases[i] == gaps[0] else (int(bases[i]), 2 * int(bases[i]))
+        away, picture = _flows_from(scene, i, near), scene.look(i)
         sharp, errors = textured(picture), []
         for j, (miss, _) in _misses(scene, i, away).items():
             known = scene.places(away[j].ok & sharp) & np.isfinite(miss)
@@ -184,7 +186,7 @@ def rigid_masks(
             ratio = miss / (threshold + SLOPE * np.linalg.norm(scene.places(away[j].shift), axis=-1))
             ratio = np.where(known, np.minimum(ratio, 100), np.nan).astype(np.float32)
             errors.append(with_hysteresis(ratio)[rows][:, columns])
-        links = {(i, j): packed(flow) for j, flow in away.items() if abs(i - j) == gaps[0]}
+        links = {(i, j): packed(flow) for j, flow in away.items() if abs(i - j) == bases[i]}
         soft = likely(errors, picture)
         if first is not None and errors:
             before = first.of(int(numbers[i]), width, height)
@@ -199,7 +201,7 @@ def rigid_masks(
         links |= its_links
         if on_progress is not None:
             on_progress(i + 1)
-    found = {int(numbers[i]): settled(soft, links, i, gaps[0]) for i in range(count)}
+    found = {int(numbers[i]): settled(soft, links, i, bases[i]) for i in range(count)}
     every = sorted({*found, *(first.numbers.tolist() if first is not None else ())})
     for number in every:
         if number not in found and first is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 import torch
 
 from recon.config import FitConfig
@@ -20,6 +22,8 @@ POSE_FROM, POSE_LR = 0.05, (2e-3, 1e-5)
 step size."""
 FOCAL_LR = 1e-4
 COLOUR_FROM, COLOUR_LR = 0.1, (5e-3, 2e-4)
+SH_ARCS = (20.0, 45.0, 90.0)
+"""Degrees around a scene from which spherical harmonics of degree 1, 2 and 3 are worth having."""
 MIN_BUDGET = 2000
 REFINE_EVERY = 50
 """Steps between density control; growth stops at 30 % and moving at 85 % of the steps."""
@@ -57,6 +61,12 @@ def _decayed(config: FitConfig, step: int, start: float, first: float, last: flo
 def sh_degree(config: FitConfig, step: int) -> int:
     """Rises by one each sixth of the steps: first the shape, then the gloss."""
     return min(config.sh_degree, 6 * step // config.steps)
+
+
+def sh_degree_for(config: FitConfig, arc: float) -> int:
+    """The highest degree for a scene seen from so many degrees around: beyond what it was seen from, higher
+    degrees say anything (a 10° orbit at degree 3 had red skies 5° off it)."""
+    return min(config.sh_degree, bisect_right(SH_ARCS, arc))
 
 
 def means_lr(config: FitConfig, step: int) -> float:

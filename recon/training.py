@@ -29,6 +29,7 @@ from recon.scene import SceneFolder, hash_of, hash_of_file, link_or_copy, remove
 from recon.snapshot import Snapshots
 from recon.start import first_gaussians
 from recon.types import Cameras, Chunk, Frames, Points, Shot
+from recon.viewing_arc import viewing_arc
 from recon.views import Views
 
 LOG_EVERY = 10
@@ -131,18 +132,33 @@ def fit_shot(
             log(event)
             on_event(event)
 
-        config = replace(config, budget=schedule.budget_for(config, views.size))
+        config = config_for_shot(config, views, points)
         start = partial(first_gaussians, views, points, config, on_event=tell)
         found = fit(views, start, config, folder, key=key, device=device, look=look, on_event=tell)
         if config.motion == "off":
             return ShotFit(Splats4D(found.gaussians), found.cameras, found.scores, found.seconds)
         seen = views.with_cameras(found.cameras)
-        rest = {"key": key, "device": device, "look": look, "on_event": tell}
+        later = partial(_later, tell, config.steps, found.seconds)
+        rest = {"key": key, "device": device, "look": look, "on_event": later}
         splats, spent = add_motion(seen, found.gaussians, points, config, folder, **rest)
         if splats.moving is None:
             return ShotFit(splats, found.cameras, found.scores, found.seconds)
         scores = score(splats, seen.unmasked(), device, align=True)
         return ShotFit(splats, found.cameras, scores, found.seconds + spent, found.scores)
+
+
+def config_for_shot(config: FitConfig, views: Views, points: Points) -> FitConfig:
+    """The settings with as many Gaussians and spherical harmonics as the shot can tell apart."""
+    degree = schedule.sh_degree_for(config, viewing_arc(views.cameras, points))
+    return replace(config, budget=schedule.budget_for(config, views.size), sh_degree=degree)
+
+
+def _later(tell: Listener, steps: int, seconds: float, event: Event) -> None:
+    """Tell of a training that goes on after another one of so many steps and seconds: one count for both."""
+    if isinstance(event, TrainStep):
+        before = {"step": steps + event.step, "total": steps + event.total}
+        event = replace(event, **before, seconds=seconds + event.seconds)
+    tell(event)
 
 
 class TrainLog:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -17,7 +18,7 @@ from recon.fourd.lift import lift
 from recon.fourd.motion import Splats4D
 from recon.fourd.seeds import moving_gaussians
 from recon.fourd.sorting import moving_only, without_rim
-from recon.fourd.tracks import SHORTEST, follow
+from recon.fourd.tracks import SHORTEST, Tracks, follow
 from recon.gaussians import scaled_intrinsics
 from recon.mask_files import margin
 from recon.types import Gaussians, Points
@@ -45,12 +46,76 @@ def add_motion(
 ) -> tuple[Splats4D, float]:
     """The still scene with what moves in it, and the seconds of training; without it when too little can be
     followed."""
+    movers = find_movers(views, still, points, config, device=device, on_event=on_event)
+    if movers is None:
+        return Splats4D(still), 0.0
+    budget = moving_budget(config, views, float(movers.masks.mean()))
+    own = replace(config, steps=max(1, round(STEPS * config.steps)), budget=budget)
+    start = partial(movers.first_splats, still, own, on_event=on_event)
+    try:
+        found = fit_moving(views, start, own, folder, key=key, device=device, look=look, on_event=on_event)
+    except (np.linalg.LinAlgError, ValueError) as error:  # the still scene is there, and worth having
+        on_event(Notice(f"what moves could not be fitted ({error}); it is left out", warning=True))
+        return Splats4D(still), 0.0
+    return found.splats, found.seconds
+
+
+@dataclass(frozen=True, repr=False)
+class Movers:
+    """What moves in the training views, followed but not in space yet."""
+
+    views: Views
+    points: Points
+    """Of the still scene."""
+    K: np.ndarray
+    """[F, 3, 3] pixels of the views."""
+    masks: np.ndarray
+    """[F, H, W] bool."""
+    tracks: Tracks
+
+    def first_splats(self, still: Gaussians, config: FitConfig, *, on_event: Listener = ignore) -> Splats4D:
+        """The still scene with Gaussians that go where the tracks go.
+
+        Args:
+            config: Its budget is that of what moves.
+
+        Raises:
+            ValueError, LinAlgError: No motion explains the tracks.
+        """
+        tracks, views, points, moving = self.tracks, self.views, self.points, self.masks
+        camera_from_world, times = views.cameras.camera_from_world[views.train], views.seconds[views.train]
+        at = tracks.xy[np.arange(len(tracks)), tracks.sown]
+        contact = contact_depths(at, tracks.sown, moving, points, self.K, camera_from_world, config.seed)
+        spacing = KNOTS * float(np.median(np.diff(views.seconds)))
+        lifted = lift(tracks, self.K, camera_from_world, times, contact, spacing=spacing, seed=config.seed)
+        parts = len(lifted.bases)
+        on_event(
+            Notice(
+                f"{100 * moving.mean():.0f} % of the picture moves: {len(tracks):,} points followed, "
+                f"{parts} {'motion' if parts == 1 else 'motions'} ({np.median(lifted.misses):.1f} px)"
+            )
+        )
+        return Splats4D(
+            still, moving_gaussians(lifted, views, views.train, moving, times, budget=config.budget)
+        )
+
+
+def find_movers(
+    views: Views,
+    still: Gaussians,
+    points: Points,
+    config: FitConfig,
+    *,
+    device: str = "cpu",
+    on_event: Listener = ignore,
+) -> Movers | None:
+    """What moves, by the masks of the views; None when nothing does, or too little of it can be followed."""
     train = views.train
     moving = moving_masks(views, train)
     if len(train) < SHORTEST or not moving.any():
         if config.motion == "on":
             on_event(Notice("nothing was found that moves; the scene stands still", warning=True))
-        return Splats4D(still), 0.0
+        return None
     moving = without_rim(moving, still, views, train, device)
     images = [views.level(0)[i] for i in train]
     width, height = views.size
@@ -66,31 +131,8 @@ def add_motion(
                 warning=True,
             )
         )
-        return Splats4D(still), 0.0
-    times = views.seconds[train]
-    budget = moving_budget(config, views, float(moving.mean()))
-
-    def start() -> Splats4D:
-        at = tracks.xy[np.arange(len(tracks)), tracks.sown]
-        contact = contact_depths(at, tracks.sown, moving, points, K, camera_from_world, config.seed)
-        spacing = KNOTS * float(np.median(np.diff(views.seconds)))
-        lifted = lift(tracks, K, camera_from_world, times, contact, spacing=spacing, seed=config.seed)
-        parts = len(lifted.bases)
-        on_event(
-            Notice(
-                f"{100 * moving.mean():.0f} % of the picture moves: {len(tracks):,} points followed, "
-                f"{parts} {'motion' if parts == 1 else 'motions'} ({np.median(lifted.misses):.1f} px)"
-            )
-        )
-        return Splats4D(still, moving_gaussians(lifted, views, train, moving, times, budget=budget))
-
-    own = replace(config, steps=max(1, round(STEPS * config.steps)), budget=budget)
-    try:
-        found = fit_moving(views, start, own, folder, key=key, device=device, look=look, on_event=on_event)
-    except (np.linalg.LinAlgError, ValueError) as error:  # the still scene is there, and worth having
-        on_event(Notice(f"what moves could not be fitted ({error}); it is left out", warning=True))
-        return Splats4D(still), 0.0
-    return found.splats, found.seconds
+        return None
+    return Movers(views, points, K, moving, tracks)
 
 
 def moving_masks(views: Views, frames: list[int]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
     python scripts/bench/fourd.py --scenes rigid walker --seeds 0 1 2
     python scripts/bench/fourd.py --cameras true
+    python scripts/bench/fourd.py --scenes rigid --baselines   # other ways to move, on the same still scene
 
 Each scene (see fourd_scenes.py) goes through `reconstruct` as a user's clip would: its cameras are
 solved, what moves is found, followed and fitted. "static" is the same scene without what moves: the
@@ -13,27 +14,34 @@ from __future__ import annotations
 import json
 import sys
 import time
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 import tyro
+from fourd_baselines import frame_by_frame, with_paths
 from fourd_scenes import FPS, SCENES, HeldOut, MovingScene, draw_scenes
 
 from recon import config_for, reconstruct
 from recon.alignment import aligned
 from recon.cameras import load_solution
+from recon.config import FitConfig
 from recon.errors import ReconError
+from recon.fitting import fit
+from recon.fourd.fit import moving_budget
 from recon.fourd.motion import Splats4D, skinned
+from recon.fourd.shot import STEPS, find_movers
 from recon.fourd.splat4d import read_splats
 from recon.gaussians import scaled_intrinsics
 from recon.losses import psnr
 from recon.raster import render
 from recon.refinement import REFINED, refined
 from recon.scene import SceneFolder
-from recon.types import Cameras
+from recon.training import config_for_shot, load_views
+from recon.types import Cameras, Gaussians
 from recon.views import Views
 
 
@@ -68,6 +76,7 @@ def main(
     cameras: Literal["own", "true"] = "own",
     preset: Literal["preview", "standard", "best"] = "standard",
     out: Path = Path("fourd_bench"),
+    baselines: bool = False,
 ) -> None:
     """Draw, reconstruct, score.
 
@@ -77,22 +86,30 @@ def main(
         cameras: Solved ones, or the true ones (an upper bound).
         preset: Of the training.
         out: Where clips and scenes are kept; what is there is not made again.
+        baselines: Train other ways to move as well (see fourd_baselines.py).
     """
     print("| scene | " + " | ".join(f.name for f in fields(Row)) + " |")
     print("|" + "---|" * (1 + len(fields(Row))))
     for name in scenes:
         rows: list[Row] = []
+        others: list[dict[str, Scores]] = []
         for seed in seeds:
             (scene,) = draw_scenes(out / "clips", (name,), seed)
             target = out / f"{cameras}-{preset}" / f"seed{seed}" / scene.folder.name
             try:
                 rows.append(score(scene, target, cameras, preset))
+                if baselines:
+                    others.append(compare(scene, SceneFolder.open(target), config_for(preset)))
             except ReconError as error:
                 print(f"| {name} (seed {seed}) | {error} |", file=sys.stderr)
         if rows:
             table = np.array([[getattr(row, f.name) for f in fields(Row)] for row in rows])
             cells = [_cell(column) for column in table.T]
             print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+        for way in others[0] if others else ():
+            table = np.array([[getattr(found[way], f.name) for f in fields(Scores)] for found in others])
+            cells = [f"{f.name} {_cell(column)}" for f, column in zip(fields(Scores), table.T, strict=True)]
+            print(f"  {name}, {way}: " + ", ".join(cells), flush=True)
 
 
 def _cell(values: np.ndarray) -> str:
@@ -121,37 +138,98 @@ def score(
     similarity = _similarity(true_poses[solved.numbers], solved.world_from_camera)
     times = folder.frames().seconds
     megabytes = (folder.shot_folder(shot) / "splat.ply").stat().st_size / 1e6
-    still_only = Splats4D(splats.still)
     if similarity is None:
         nan = float("nan")
         blank = dict.fromkeys((f.name for f in fields(Row)), nan)
         seam = _seam(splats, solved, scene, times, folder)
         return Row(**{**blank, "seam": seam, "megabytes": megabytes, "seconds": seconds})
-    held = scene.held_out()
-    views = _views(held, solved, similarity, times)
-    scores = []
-    for index, one in enumerate(held):
-        mask = torch.tensor(one.mask).float()
-        at = aligned(splats.still, views, index)
-        pictures = [
-            render(s.at(at.seconds), pose, at.K, mask.shape[1], mask.shape[0]).image.clamp(0, 1)
-            for s, pose in (
-                (splats, at.camera_from_world),
-                (still_only, at.camera_from_world),
-                (splats, views.view(index).camera_from_world),
-            )
-        ]
-        whole, static, placed = pictures
-        seen = mask if one.mask.any() else None
-        on = [
-            psnr(picture, at.image, mask) if seen is not None else float("nan") for picture in (whole, static)
-        ]
-        off = [psnr(picture, at.image, 1 - mask) for picture in (whole, static)]
-        scores.append([psnr(whole, at.image), on[0], off[0], on[1], off[1], psnr(placed, at.image)])
-    means = np.nanmean(np.array(scores), axis=0)
+    held = _Held.of(scene.held_out(), solved, similarity, times)
+    whole, static = held.scores(splats.at, splats.still), held.scores(lambda _: splats.still, splats.still)
     drift, within = _track_error(splats, scene, similarity, times)
     seam = _seam(splats, solved, scene, times, folder)
-    return Row(*means.tolist(), drift, within, seam, megabytes, seconds)  # pyright: ignore[reportCallIssue]
+    return Row(
+        *(whole.full, whole.moving, whole.still, static.moving, static.still, whole.placed),
+        *(drift, within, seam, megabytes, seconds),
+    )
+
+
+@dataclass(frozen=True)
+class Scores:
+    """PSNR in dB, means over held-out views."""
+
+    full: float
+    moving: float
+    still: float
+    placed: float
+    """Of whole views at the poses as they were mapped from the truth; the others are at aligned poses."""
+
+
+@dataclass(frozen=True)
+class _Held:
+    """Views that nobody trained on, in the world that was solved."""
+
+    masks: list[np.ndarray]
+    views: Views
+
+    @classmethod
+    def of(
+        cls,
+        held: list[HeldOut],
+        solved: Cameras,
+        similarity: tuple[np.ndarray, float, np.ndarray],
+        times: np.ndarray,
+    ) -> _Held:
+        return cls([one.mask for one in held], _views(held, solved, similarity, times))
+
+    @torch.no_grad()
+    def scores(self, scene: Callable[[float], Gaussians], still: Gaussians) -> Scores:
+        """Of what is there at a time; poses are aligned on what stands still."""
+        rows = []
+        for index, moves in enumerate(self.masks):
+            mask = torch.tensor(moves).float()
+            given, at = self.views.view(index), aligned(still, self.views, index)
+            picture, placed = (
+                render(scene(v.seconds), v.camera_from_world, v.K, *moves.shape[::-1]).image.clamp(0, 1)
+                for v in (at, given)
+            )
+            on = psnr(picture, at.image, mask) if moves.any() else float("nan")
+            rows.append(
+                [psnr(picture, at.image), on, psnr(picture, at.image, 1 - mask), psnr(placed, at.image)]
+            )
+        return Scores(*np.nanmean(np.array(rows), axis=0).tolist())
+
+
+def compare(scene: MovingScene, folder: SceneFolder, config: FitConfig) -> dict[str, Scores]:
+    """The baselines, on the still scene and the points in space that the reconstruction started from."""
+    shot = folder.frames().shots[0]
+    cameras, points = load_solution(folder, shot)
+    views = load_views(folder, shot, cameras, config)
+    config = config_for_shot(config, views, points)
+    key = folder.info["stages"]["train"]["key"]
+    before = fit(views, _not_again, config, folder.shot_folder(shot), key=key)
+    views = views.with_cameras(before.cameras)
+    still = before.gaussians
+    movers = find_movers(views, still, points, config)
+    true_poses = np.array(json.loads(scene.truth.read_text())["cameras"]["world_from_camera"])
+    similarity = _similarity(true_poses[cameras.numbers], before.cameras.world_from_camera)
+    if movers is None or similarity is None:
+        return {}
+    budget = moving_budget(config, views, float(movers.masks.mean()))
+    own = replace(config, steps=round(STEPS * config.steps), budget=budget)
+    first = movers.first_splats(still, own).moving
+    assert first is not None
+    held = _Held.of(scene.held_out(), before.cameras, similarity, folder.frames().seconds)
+    ways = {
+        "static": lambda: lambda time: still,
+        "per frame": lambda: frame_by_frame(views, still, first, own),
+        "cubic": lambda: with_paths(3, views, still, first, own),
+        "linear": lambda: with_paths(1, views, still, first, own),
+    }
+    return {name: held.scores(way(), still) for name, way in ways.items()}
+
+
+def _not_again() -> Gaussians:
+    raise ReconError("the scene was trained by another version; delete it and run again")
 
 
 def _similarity(true: np.ndarray, solved: np.ndarray) -> tuple[np.ndarray, float, np.ndarray] | None:

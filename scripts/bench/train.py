@@ -31,7 +31,7 @@ from recon.optimizer import Optimizer
 from recon.raster.core_step import AdamRates, CoreStep
 from recon.raster.twin import rotation_matrices
 from recon.start import first_gaussians
-from recon.training import load_views
+from recon.training import config_for_shot, load_views
 from recon.types import Gaussians, Points
 from recon.views import Views
 
@@ -227,7 +227,7 @@ def main(
         config = config_for("standard")
         shot = next(s for s in opened.frames().shots if s.index == index)
         views = load_views(opened, shot, cameras, config)
-        config = replace(config, budget=schedule.budget_for(config, views.size))
+        config = config_for_shot(config, views, points)
         print(f"{views.size[0]}x{views.size[1]}, {len(views.train)} views, budget {config.budget:,}\n")
         curves = [
             ours("ours", views, points, config, steps),
