@@ -31,6 +31,9 @@ WEIGHT = 120.0
 over the picture, so thousands of matches do not say more than some tens of regions."""
 USUAL, SPREAD = 1.0, 0.3
 """Where the data say nothing: focal lengths times the long side are spread like this (in the logarithm)."""
+FAILED = 0.6
+"""Times the least share of matches that its neighbours explain, below which a trial is a failure of the
+mapper and says nothing of its focal length."""
 MAX_ROUGHNESS = 3.5
 """Above, the trials ended in different solutions."""
 SHARPEST = 0.04
@@ -167,6 +170,7 @@ def summed_up(trials: list[Trial], few: int) -> FocalSweep | None:
     scores = scores_of(placed)
     start = placed[int(np.argmin(scores))].start
     placed = sorted((trial for trial in placed if trial.start == start), key=lambda trial: trial.focal)
+    placed = without_failures(placed)
     scores = scores_of(placed)
     best = int(np.argmin(scores))
     chosen = placed[best]
@@ -184,6 +188,16 @@ def summed_up(trials: list[Trial], few: int) -> FocalSweep | None:
     determined = worse(1) and worse(-1)
     focal, spread = belief(placed, 1.0 if determined else DOUBT)
     return FocalSweep(focal, max(spread, SHARPEST), start, determined, chosen.parallax_deg, tuple(placed))
+
+
+def without_failures(trials: list[Trial]) -> list[Trial]:
+    """Without those between two that explain far more matches; in order of the focal length."""
+
+    def failed(k: int) -> bool:
+        neighbours = [trials[j].explained for j in (k - 1, k + 1) if 0 <= j < len(trials)]
+        return len(neighbours) == 2 and trials[k].explained < FAILED * min(neighbours)
+
+    return [trial for k, trial in enumerate(trials) if not failed(k)]
 
 
 def roughness(scores: list[float]) -> float:

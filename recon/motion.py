@@ -39,6 +39,9 @@ ENOUGH_SEEN = 0.25
 THRESHOLD, SLOPE, SIGMAS = 1.0, 0.02, 5.0
 """Pixels of disagreement beyond which a pixel has moved; what is added per pixel of flow; and the least
 in standard deviations of the disagreement of most pixels."""
+SLOW, CLEARER = 8.0, 0.7
+"""Pixels of flow in the median, up to which a fit by least median of squares (Rousseeuw 1984) is looked at,
+and times the median miss of the other one, below which it is the better one."""
 LOOSE, TIGHT = 1.0, 0.3
 """Pixels to which matches fit the geometry, at most and at least."""
 STEP = 6
@@ -275,11 +278,18 @@ def _fit(here: np.ndarray, there: np.ndarray, camera: Camera, tolerance: float) 
         return np.eye(3)
     if camera == "turning":
         return cv2.findHomography(here, there, cv2.USAC_MAGSAC, tolerance)[0]
-    try:
-        found = cv2.findFundamentalMat(here, there, cv2.USAC_MAGSAC, tolerance, 0.999, 2000)[0]
-    except cv2.error:  # OpenCV 5.0 asserts on some matches without any model.
-        return None
-    return None if found is None else found[:3]
+    fits = []
+    for method in (cv2.USAC_MAGSAC, cv2.FM_LMEDS):
+        try:
+            found = cv2.findFundamentalMat(here, there, method, tolerance, 0.999, 2000)[0]
+        except cv2.error:  # OpenCV 5.0 asserts on some matches without any model.
+            continue
+        fits += [] if found is None else [found[:3]]
+    if len(fits) < 2 or np.median(np.linalg.norm(there - here, axis=1)) > SLOW:
+        return fits[0] if fits else None
+    # A geometry that fits a mover, too, misses what hardly flows by less than the tolerance.
+    middle = [float(np.median(_error(fit, camera)(here, there))) for fit in fits]
+    return fits[1] if middle[1] < CLEARER * middle[0] else fits[0]
 
 
 def _error(model: np.ndarray, camera: Camera) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:

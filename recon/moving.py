@@ -28,6 +28,8 @@ CALM = 0.95
 """Share of the flow that a still scene explains, from which nothing else is looked for."""
 AGAIN = 0.05
 """Mean share of the frames from which what the first solve did not know of is worth a second one."""
+AS_GOOD = 0.02
+"""Share of the flow by which what a solution without movers explains may be less than with them."""
 BELIEVED = 0.4
 """Share of the flow that a still scene must explain before these cameras to call them good."""
 
@@ -132,8 +134,12 @@ class _LookAgain:
             words = f"{100 * motion.share.mean():.0f} % of the picture moves; solving without it"
             self.on_event(Notice(words))
             again = self.solve(masks)
-            if again is not None and not again.flat and _worth(again) >= _worth(solution):
-                solution = again
+            flow = _static_flow(solution, self.frames, motion, self.flows)
+            if again is not None and not again.flat and _no_less(again, solution):
+                new_flow = _static_flow(again, self.frames, motion, self.flows)
+                if new_flow.explained > flow.explained - AS_GOOD:
+                    solution, flow = again, new_flow
+            return _Found(solution, motion, masks, flow)
         return _Found(solution, motion, masks, _static_flow(solution, self.frames, motion, self.flows))
 
     def without_followers(self, chained: Solution, found: _Found) -> _Found:
@@ -194,8 +200,9 @@ def masks_from_cameras(
     return rigid, store_masks(rigid, frames, folder)
 
 
-def _worth(solution: Solution) -> tuple[int, int]:
-    return solution.judgement.rank, solution.judgement.placed
+def _no_less(again: Solution, before: Solution) -> bool:
+    """Are as many frames placed? The verdict says little here: what moves can look like parallax."""
+    return again.judgement.verdict != "failed" and again.judgement.placed >= before.judgement.placed
 
 
 def _static_flow(solution: Solution, frames: Frames, motion: MotionMasks, flows: FrameFlows) -> StaticFlow:

@@ -21,7 +21,7 @@ FOCALS = tuple(0.6 * 1.12**k for k in range(12))
 """Times the long side, tried in turn."""
 FITS = 3.0
 """Pixels at a long side of 640; twice what generated frames tremble."""
-TURNING = 0.9
+TURNING = 0.95
 """Share of the matches over the widest gaps from which the camera is taken to turn only."""
 FAR_APART = 0.75
 """Part of the widest gap that has matches, from which a pair of frames can tell turning from moving."""
