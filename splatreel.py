@@ -226,22 +226,67 @@ def reconstruct(
             print(f"\nLook at it:  splatreel view {out}")
 
 
-def evaluate(scene: Positional[Path], /, *, truth: File = None) -> None:
-    """Score a scene: PSNR and SSIM of its renders, and pose error where the true cameras are known.
+def evaluate(
+    scene: Annotated[Path | None, tyro.conf.Positional] = None,
+    /,
+    *,
+    truth: File = None,
+    suite: Literal["none", "fourd"] = "none",
+    only: tuple[str, ...] = (),
+    seeds: tuple[int, ...] = (0,),
+    preset: Preset = "preview",
+    out: Out = Path("suite"),
+    baselines: bool = False,
+) -> None:
+    """Score a scene: PSNR and SSIM of its renders, and pose error where the true cameras are known. Or score
+    splatreel itself on a suite of drawn clips with exact truth.
 
     For example:
 
       splatreel evaluate scene
       splatreel evaluate scene --truth clip.json
+      splatreel evaluate --suite fourd --only rigid walker --seeds 0 1 2
 
     Args:
-        scene: Scene folder.
+        scene: Scene folder; none with --suite.
         truth: True cameras: a .json beside a generated video (found by itself), a transforms.json or COLMAP.
+        suite: fourd: scenes that move, seen from where and when nobody filmed; half a minute each to draw.
+        only: Of the suite, the scenes of these names.
+        seeds: Of the looks and the motion in the suite.
+        preset: Of the training in the suite.
+        out: Where clips and scenes of the suite go; what is there is not made again.
+        baselines: Train other ways to move in the suite, too, and compare.
     """
+    from recon.errors import ReconError
+
+    if suite == "fourd":
+        _evaluate_fourd(scene, only, seeds, preset, out, baselines)
+        return
+    if scene is None:
+        raise ReconError("found neither a scene nor a suite; give a scene folder, or --suite fourd")
     from recon.evaluation import evaluate as evaluate_scene
     from recon.summary import print_summary
 
     print_summary(scene, evaluate_scene(scene, truth=truth))
+
+
+def _evaluate_fourd(
+    scene: Path | None,
+    only: tuple[str, ...],
+    seeds: tuple[int, ...],
+    preset: Preset,
+    out: Path,
+    baselines: bool,
+) -> None:
+    from recon.errors import ReconError
+    from recon.terminal import Terminal
+    from suites.fourd.scenes import SCENES
+    from suites.fourd.suite import run
+
+    if scene is not None:
+        raise ReconError(f"found a scene ({scene}) and --suite fourd; give one of them")
+    with Terminal() as on_event:
+        run(only or SCENES, seeds, preset=preset, out=out, baselines=baselines, on_event=on_event)
 
 
 def view(

@@ -22,7 +22,6 @@ from typing import Annotated
 
 import numpy as np
 import tyro
-from camera_clips import FLAVOURS, MOVES, draw_clips
 from rich.console import Console
 from rich.table import Table
 
@@ -33,6 +32,7 @@ from recon.scene import SceneFolder
 from recon.splitting import split
 from recon.truth import pose_error, read_truth
 from recon.types import Cameras
+from suites.camera_clips import FLAVOURS, MOVES, draw_clips
 
 ROTATION, ATE, FOCAL, PLACED = 0.5, 5.0, 25.0, 0.9
 WRONG_ROTATION, WRONG_ATE = 2.0, 5.0

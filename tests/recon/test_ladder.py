@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import json
 from pathlib import Path
 
@@ -101,6 +102,15 @@ def test_a_clear_minimum_is_believed() -> None:
     assert 1.2 < found.focal < 1.3
     assert found.spread < 0.1
     assert found.determined
+
+
+def test_a_failure_of_the_mapper_says_nothing_of_the_focal_length() -> None:
+    """One trial in the middle that lost most matches is left out, as if it had not been tried."""
+    good = trials([0.8, 0.8, 0.8, 0.85, 0.85, 0.85], [0.55, 0.5, 0.5, 0.45, 0.46, 0.48])
+    failed = replace(good[1], explained=0.35)
+    without, found = summed_up([good[0], *good[2:]], 8), summed_up([good[0], failed, *good[2:]], 8)
+    assert without is not None
+    assert found == without
 
 
 @pytest.mark.parametrize("spread", [0.05, 0.1])

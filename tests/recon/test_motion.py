@@ -9,10 +9,13 @@ import pytest
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
+from recon import motion
+from recon.cameras import place_cameras
 from recon.errors import FormatError
 from recon.motion import MotionMasks, motion_masks, read_masks, write_masks
 from recon.moving import training_masks
 from recon.rigid_flow import rigid_masks, static_flow
+from recon.scene import SceneFolder
 from recon.splitting import split
 from recon.types import Cameras, Frames, Points
 from tests.recon import textured_room
@@ -63,6 +66,55 @@ def test_a_mover_before_a_still_camera_is_found(tmp_path: Path, monkeypatch: pyt
     assert found.trusted
     assert overlap(found, truth, frames) > 0.6
     assert np.array_equal(found.masks, motion_masks(frames, frames.shots[0]).masks)
+
+
+def test_the_geometry_is_that_of_what_hardly_flows() -> None:
+    """The camera goes forward: the still scene flows by a pixel or two, a mover by twenty, and a geometry that
+    fits both misses what stands still by less than a pixel."""
+    rng = np.random.default_rng(0)
+    still = rng.uniform([0, 0], [480, 270], (700, 2))
+    ahead = still + 0.012 * (still - [240, 135]) * rng.uniform(0.5, 1.5, (700, 1))
+    mover = rng.uniform([100, 60], [220, 200], (260, 2))
+    across = mover + [20.0, 1.0] + 0.01 * (mover - [160, 130])
+    here = np.concatenate([still, mover]).astype(np.float32)
+    there = np.concatenate([ahead, across]) + rng.normal(0, 0.15, (960, 2))
+    model = motion._fit(here, there.astype(np.float32), "moving", 1.0)
+    assert model is not None
+    error = motion._error(model, "moving")(here, there.astype(np.float32))
+    assert np.median(error[:700]) < 0.2
+    assert np.median(error[700:]) > 3.0
+
+
+def test_what_is_fast_for_a_moment_is_found(tmp_path: Path) -> None:
+    """A panel that crosses a still picture in a third of the frames, 14 px a frame."""
+    back, panel = (textured_room.textures(seed, finest=64)[0][:120, :200] for seed in (1, 2))
+    images, truth = [], np.zeros((15, 120, 200), bool)
+    for number in range(15):
+        image = np.array(back)
+        left = 14 * (number - 5) + 20
+        if 5 <= number < 10:
+            truth[number, 30:90, left : left + 60] = True
+            image[30:90, left : left + 60] = panel[30:90, :60]
+        images.append(image)
+    frames = textured_room.folder_of(tmp_path / "s", images).frames()
+    assert list(motion.gaps_of_frames(motion.FrameFlows(frames), np.arange(15), 4)[6:9]) == [1, 1, 1]
+    found = motion_masks(frames, frames.shots[0])
+    masks = np.array([found.of(number, 200, 120) for number in range(15)])
+    assert (masks & truth)[6:9].sum() > 0.6 * truth[6:9].sum()
+    assert not masks[:3].any()
+
+
+def test_given_cameras_bring_their_masks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --cameras, what flow alone does not tell is found, too."""
+    poses = textured_room.arc(FRAMES, 12.0)
+    frames, truth = room(tmp_path / "s", monkeypatch, poses, moves=True)
+    scene = SceneFolder.open(tmp_path / "s")
+    place_cameras(scene, cameras_file=textured_room.sidecar(tmp_path / "clip.json", LENS, poses))
+    masks = [
+        np.asarray(Image.open(scene.shot_folder(frames.shots[0]) / "masks" / frames.file_name(i))) == 0
+        for i in range(FRAMES)
+    ]
+    assert (np.array(masks) & truth).sum() > 0.6 * truth.sum()
 
 
 def test_known_cameras_tell_what_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,10 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 
 from recon import mcmc, schedule
 from recon.config import FitConfig, config_for
@@ -20,7 +22,9 @@ from recon.losses import l1_ssim, psnr, ssim_map
 from recon.optimizer import Optimizer
 from recon.raster import core
 from recon.raster.core_step import AdamRates, CoreStep
-from recon.training import TrainLog, fit_shot
+from recon.training import TrainLog, _later, fit_shot
+from recon.types import Cameras, Points
+from recon.viewing_arc import viewing_arc
 from tests.recon import synthetic
 
 CONFIG = FitConfig(steps=160, budget=900, long_side=96, sh_degree=1, held_out_every=8)
@@ -120,6 +124,42 @@ def test_smaller_images_get_fewer_gaussians() -> None:
     assert schedule.budget_for(config, (480, 270)) == schedule.budget_for(config, (270, 480)) == 40_000
     assert schedule.budget_for(config, (480, 480)) == 40_000
     assert schedule.budget_for(config, (240, 135)) == 10_000
+
+
+@pytest.mark.parametrize("degrees", [8.0, 60.0])
+def test_what_a_scene_was_seen_from_decides_its_gloss(degrees: float) -> None:
+    """The arc of an orbit is measured whatever its radius, and more of it allows a higher degree."""
+    angles = np.radians(np.linspace(-degrees / 2, degrees / 2, 7))
+    poses = np.tile(np.eye(4), (7, 1, 1))
+    poses[:, :3, :3] = Rotation.from_euler("y", -angles[:, None]).as_matrix()
+    poses[:, :3, 3] = 3 * np.stack([np.sin(angles), 0 * angles, -np.cos(angles)], 1)
+    K = np.tile(np.array([[300.0, 0, 160], [0, 300, 90], [0, 0, 1]]), (7, 1, 1))
+    xyz = np.random.default_rng(0).normal(0, 0.05, (50, 3))
+    points = Points(xyz, np.zeros((50, 3), np.uint8), np.zeros(50, np.float32))
+    cameras = Cameras(np.arange(7), poses, K, 320, 180)
+    arc = viewing_arc(cameras, points)
+    assert arc == pytest.approx(degrees, rel=0.05)
+    config = FitConfig()
+    assert schedule.sh_degree_for(config, arc) == {8.0: 0, 60.0: 2}[degrees]
+    assert schedule.sh_degree_for(replace(config, sh_degree=1), 360.0) == 1
+    assert viewing_arc(cameras, Points(xyz[:0], points.rgb[:0], points.error[:0])) == 0
+
+
+def test_one_log_for_what_stands_and_what_moves(tmp_path: Path) -> None:
+    """Steps go on counting, and a second session of the motion keeps the rows of the still scene."""
+    path = tmp_path / "train.jsonl"
+    with TrainLog(path) as log:
+        for step in range(10, 101, 10):
+            log(TrainStep(step, 100, 0.1, 5, 8, 8, step / 10))
+        for step in range(10, 41, 10):
+            _later(log, 100, 10.0, TrainStep(step, 60, 0.1, 5, 8, 8, step / 10))
+    with TrainLog(path) as log:
+        for step in range(30, 61, 10):
+            _later(log, 100, 10.0, TrainStep(step, 60, 0.1, 5, 8, 8, step / 10))
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [row["step"] for row in rows] == list(range(10, 161, 10))
+    assert [row["seconds"] for row in rows] == list(range(1, 17))
+    assert rows[-1]["total"] == 160
 
 
 def test_damaged_checkpoint_and_log(tmp_path: Path) -> None:

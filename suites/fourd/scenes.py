@@ -1,7 +1,5 @@
 """Clips of scenes that move, with everything about them exactly known, for `fourd.py`.
 
-    python scripts/bench/fourd_scenes.py --out clips --names rigid walker --seed 0
-
 The built-in generator draws them: frames, views nobody trained on, what moves, depth, and points followed
 through the clip. A seed changes looks, places, and the way and phase of the motion.
 """
@@ -11,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -19,10 +16,6 @@ from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
-import tyro
-from camera_clips import BEARING, PROMPT, Clip, as_generated, sidecar_of
-from fourd_movers import FPS, Mover, flag, kiosk, walker
-from fourd_tracks import Filmed, TrueTracks, follow
 from PIL import Image
 
 from gen import GenerateRequest
@@ -31,6 +24,9 @@ from gen.composer.compose import Composition, Part, compose, render_frame
 from gen.composer.prompt import read_prompt
 from gen.composer.scene import about, carried, with_movers, yaw_rotation
 from gen.composer.truth import frame_truth
+from suites.camera_clips import BEARING, PROMPT, Clip, as_generated, sidecar_of
+from suites.fourd.movers import FPS, Mover, flag, kiosk, walker
+from suites.fourd.tracks import Filmed, TrueTracks, follow
 
 WIDTH, HEIGHT, FRAMES, LONG = 480, 270, 29, 113
 BEFORE_HOUSE = 4.9
@@ -247,29 +243,3 @@ def _write(path: Path, image: np.ndarray) -> None:
 def _read(path: Path) -> np.ndarray:
     with Image.open(path) as picture:
         return np.asarray(picture)
-
-
-def main(out: Path, names: tuple[str, ...] = SCENES, seed: int = 0, workers: int = 1) -> None:
-    """Draw scenes.
-
-    Args:
-        out: Folder of `seed0/rigid` …; what is there is not drawn again.
-        names: Of the scenes.
-        seed: Of looks, places and motion.
-        workers: Threads.
-    """
-    for name in names:
-        begun = time.perf_counter()
-        (scene,) = draw_scenes(out, (name,), seed, workers)
-        share, tracks = scene.moving().mean((1, 2)), scene.tracks()
-        print(
-            f"{name}: {scene.folder}, {len(share)} frames, {len(scene.held_out())} held-out views, moving "
-            f"{100 * share.mean():.0f} % ({100 * share.min():.0f} to {100 * share.max():.0f} %), "
-            f"{len(tracks.part)} tracks on {len(np.unique(tracks.part))} parts, "
-            f"{100 * tracks.visible.mean():.0f} % visible, {time.perf_counter() - begun:.0f} s",
-            flush=True,
-        )
-
-
-if __name__ == "__main__":
-    tyro.cli(main)

@@ -1,0 +1,1 @@
+"""Clips with exact truth, drawn by the built-in generator, and what they measure."""
