@@ -74,7 +74,7 @@ def run(
                 row = score(scene, folder, seconds)
                 rows[name].append(row)
                 if baselines:
-                    others[name].append(compare(scene, folder, config_for(preset)))
+                    others[name].append(compare(scene, folder))
                 console.print(f"{name}, seed {seed}: {row.full:.2f} dB, {row.moving:.2f} dB where it moves")
             except ReconError as error:
                 console.print(f"{name}, seed {seed}: {error}")
@@ -121,10 +121,11 @@ def _cell(values: np.ndarray) -> str:
     return f"{np.nanmean(values):.2f}{spread}"
 
 
-def compare(scene: MovingScene, folder: SceneFolder, config: FitConfig) -> dict[str, Scores]:
+def compare(scene: MovingScene, folder: SceneFolder) -> dict[str, Scores]:
     """The baselines, on the still scene and the points in space that the reconstruction started from."""
     shot = folder.frames().shots[0]
     cameras, points = load_solution(folder, shot)
+    config = FitConfig(**{name: value for name, value in folder.info["training"].items() if name != "device"})
     views = load_views(folder, shot, cameras, config)
     config = config_for_shot(config, views, points)
     key = folder.info["stages"]["train"]["key"]

@@ -69,15 +69,15 @@ def test_a_mover_before_a_still_camera_is_found(tmp_path: Path, monkeypatch: pyt
 
 
 def test_the_geometry_is_that_of_what_hardly_flows() -> None:
-    """The camera goes forward: the still scene flows by a pixel or two, a mover by twenty, and a geometry that
+    """The camera goes forward: the still scene flows by some pixels, a mover by twenty, and a geometry that
     fits both misses what stands still by less than a pixel."""
     rng = np.random.default_rng(0)
     still = rng.uniform([0, 0], [480, 270], (700, 2))
-    ahead = still + 0.012 * (still - [240, 135]) * rng.uniform(0.5, 1.5, (700, 1))
+    ahead = still + 0.03 * (still - [240, 135]) * rng.uniform(0.3, 1.7, (700, 1))
     mover = rng.uniform([100, 60], [220, 200], (260, 2))
     across = mover + [20.0, 1.0] + 0.01 * (mover - [160, 130])
     here = np.concatenate([still, mover]).astype(np.float32)
-    there = np.concatenate([ahead, across]) + rng.normal(0, 0.15, (960, 2))
+    there = np.concatenate([ahead, across]) + rng.normal(0, 0.1, (960, 2))
     model = motion._fit(here, there.astype(np.float32), "moving", 1.0)
     assert model is not None
     error = motion._error(model, "moving")(here, there.astype(np.float32))
@@ -87,7 +87,7 @@ def test_the_geometry_is_that_of_what_hardly_flows() -> None:
 
 def test_what_is_fast_for_a_moment_is_found(tmp_path: Path) -> None:
     """A panel that crosses a still picture in a third of the frames, 14 px a frame."""
-    back, panel = (textured_room.textures(seed, finest=64)[0][:120, :200] for seed in (1, 2))
+    back, panel = ((255 * textured_room.textures(seed)[0][:120, :200]).astype(np.uint8) for seed in (1, 2))
     images, truth = [], np.zeros((15, 120, 200), bool)
     for number in range(15):
         image = np.array(back)
@@ -100,8 +100,8 @@ def test_what_is_fast_for_a_moment_is_found(tmp_path: Path) -> None:
     assert list(motion.gaps_of_frames(motion.FrameFlows(frames), np.arange(15), 4)[6:9]) == [1, 1, 1]
     found = motion_masks(frames, frames.shots[0])
     masks = np.array([found.of(number, 200, 120) for number in range(15)])
-    assert (masks & truth)[6:9].sum() > 0.6 * truth[6:9].sum()
-    assert not masks[:3].any()
+    assert (masks & truth)[5:9].sum() > 0.8 * truth[5:9].sum()
+    assert masks[[0, 1, 13, 14]].mean() < 0.02  # what it uncovers is not quite still for the flow
 
 
 def test_given_cameras_bring_their_masks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +114,9 @@ def test_given_cameras_bring_their_masks(tmp_path: Path, monkeypatch: pytest.Mon
         np.asarray(Image.open(scene.shot_folder(frames.shots[0]) / "masks" / frames.file_name(i))) == 0
         for i in range(FRAMES)
     ]
-    assert (np.array(masks) & truth).sum() > 0.6 * truth.sum()
+    assert (np.array(masks) & truth).sum() > 0.85 * np.sum(masks)
+    by_flow = np.array([motion_masks(frames, frames.shots[0]).of(i, 320, 181) for i in range(FRAMES)])
+    assert (np.array(masks) & truth).sum() > 2 * (by_flow & truth).sum()
 
 
 def test_known_cameras_tell_what_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
