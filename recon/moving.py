@@ -130,17 +130,16 @@ class _LookAgain:
         )
         if motion is before:
             return _Found(solution, motion, masks, flow)
+        flow = _static_flow(solution, self.frames, motion, self.flows)
         if motion.share.mean() >= AGAIN:
             words = f"{100 * motion.share.mean():.0f} % of the picture moves; solving without it"
             self.on_event(Notice(words))
             again = self.solve(masks)
-            flow = _static_flow(solution, self.frames, motion, self.flows)
             if again is not None and not again.flat and _no_less(again, solution):
                 new_flow = _static_flow(again, self.frames, motion, self.flows)
                 if new_flow.explained > flow.explained - AS_GOOD:
                     solution, flow = again, new_flow
-            return _Found(solution, motion, masks, flow)
-        return _Found(solution, motion, masks, _static_flow(solution, self.frames, motion, self.flows))
+        return _Found(solution, motion, masks, flow)
 
     def without_followers(self, chained: Solution, found: _Found) -> _Found:
         """The cameras without what goes along with the camera, if more matches of neighbours agree with them.

@@ -1,4 +1,4 @@
-"""How others let Gaussians move, in our own trainer: what `fourd.py` compares with.
+"""How others let Gaussians move, in our own trainer: what `suites.fourd.suite` compares with.
 
 All start from the same cameras, the same still scene, the same masks, and the same points in space at every
 instant; they train for as many steps with the same loss. What differs is how a Gaussian moves:

@@ -1,4 +1,4 @@
-"""What moves in the clips of `fourd_scenes.py`: a rigid thing, a walker and a flag, each of rigid parts.
+"""What moves in the clips of `suites.fourd.scenes`: a rigid thing, a walker and a flag, each of rigid parts.
 
 They move on a stage: metres, x to the right of the camera in mid-clip, y away from it, z up, the ground is
 z = 0. Textures live in the space of each primitive, so they stay on it however its part moves.

@@ -1,4 +1,4 @@
-"""Clips of scenes that move, with everything about them exactly known, for `fourd.py`.
+"""Clips of scenes that move, with everything about them exactly known.
 
 The built-in generator draws them: frames, views nobody trained on, what moves, depth, and points followed
 through the clip. A seed changes looks, places, and the way and phase of the motion.
