@@ -106,7 +106,7 @@ def descend_torch(
     gradients: FrameGradients | None = None,
 ) -> float:
     """The step by autograd, on the device of the parameters."""
-    leaves = {name: p.detach().requires_grad_() for name, p in optimizer.params.items()}
+    leaves = leaves_of(optimizer.params)
     height, width = view.image.shape[:2]
     pose, K = (t.clone().requires_grad_(gradients is not None) for t in (view.camera_from_world, view.K))
     colour = view.colour
@@ -133,6 +133,11 @@ def descend_torch(
         )
         now["means"] += noise * shot.visible[:, None]
     return loss.item()
+
+
+def leaves_of(params: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same values, each to be differentiated by."""
+    return {name: p.detach().requires_grad_() for name, p in params.items()}
 
 
 def update(

@@ -37,6 +37,11 @@ def pyramid_level(config: FitConfig, step: int, size: tuple[int, int]) -> int:
     return 1 if step < 0.4 * config.steps and max(size) >= 240 else 0
 
 
+def moving_level(config: FitConfig, step: int, size: tuple[int, int]) -> int:
+    """The same for what moves."""
+    return 1 if step < 0.3 * config.steps and max(size) >= 240 else 0
+
+
 def pose_lr(config: FitConfig, step: int) -> float:
     """Radians, and median depths: nothing at first, then an exponential decay."""
     return _decayed(config, step, POSE_FROM, *POSE_LR)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from recon.flow import project
 from recon.types import Cameras, Points
 
 MOST_POINTS = 1000
@@ -15,11 +16,9 @@ def viewing_arc(cameras: Cameras, points: Points) -> float:
     if len(points) == 0 or len(cameras) < 2:
         return 0.0
     xyz = points.xyz[:: -(-len(points) // MOST_POINTS)]
-    camera_from_world = cameras.camera_from_world
-    local = np.einsum("fij,pj->pfi", camera_from_world[:, :3, :3], xyz) + camera_from_world[:, :3, 3]
-    depth = np.maximum(local[..., 2:], 1e-9)
-    pixels = np.einsum("fij,pfj->pfi", cameras.K, local)[..., :2] / depth
-    seen = (local[..., 2] > 0) & ((pixels > 0) & (pixels < [cameras.width, cameras.height])).all(-1)
+    views = zip(cameras.K, cameras.camera_from_world, strict=True)
+    pixels = np.stack([project(xyz, K, camera_from_world)[0] for K, camera_from_world in views], 1)
+    seen = np.all((pixels > 0) & (pixels < [cameras.width, cameras.height]), axis=-1)
     xyz, seen = xyz[seen.any(1)], seen[seen.any(1)]
     if len(xyz) == 0:
         return 0.0

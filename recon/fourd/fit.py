@@ -23,6 +23,7 @@ from recon.descent import (
     background_at,
     bias_correction,
     check_finite,
+    leaves_of,
     selective_adam,
     update,
 )
@@ -149,7 +150,7 @@ def fit_moving(
     step = session.first_step
     while step < steps:
         index = views.train[schedule.view_at(config, step, len(views.train))]
-        level = 1 if step < 0.3 * steps and max(views.size) >= 240 else 0
+        level = schedule.moving_level(config, step, views.size)
         view = replace(views.view(index, level, device), mask=None)
         loss = _step(trained, view, config, step)
         check_finite(loss, step + 1, folder)
@@ -168,9 +169,9 @@ def fit_moving(
 def _step(state: _State, view: View, config: FitConfig, step: int) -> float:
     """One step on one view; the loss before it."""
     together_now = step >= ALONE * config.steps
-    still = _leaves(state.still.params) if together_now else state.still.params
-    moving = _leaves({name: p for name, p in state.moving.params.items() if name != "weights"})
-    base_leaves = _leaves({name: getattr(state.bases, name) for name in BASE_RATES})
+    still = leaves_of(state.still.params) if together_now else state.still.params
+    moving = leaves_of({name: p for name, p in state.moving.params.items() if name != "weights"})
+    base_leaves = leaves_of({name: getattr(state.bases, name) for name in BASE_RATES})
     bases = replace(state.bases, **base_leaves)
     rest = Gaussians(**{name: moving[name] for name in NAMES})
     now = together(
@@ -194,10 +195,6 @@ def _step(state: _State, view: View, config: FitConfig, step: int) -> float:
         visible = shot.visible[:-count]
         update(state.still, still, visible, replace(rates, step_sizes=slow), config.sh_degree)
     return loss.item()
-
-
-def _leaves(params: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: p.detach().requires_grad_() for name, p in params.items()}
 
 
 def _rates(config: FitConfig, step: int, spacing: float) -> AdamRates:

@@ -49,8 +49,7 @@ def add_motion(
     movers = find_movers(views, still, points, config, device=device, on_event=on_event)
     if movers is None:
         return Splats4D(still), 0.0
-    budget = moving_budget(config, views, float(movers.masks.mean()))
-    own = replace(config, steps=max(1, round(STEPS * config.steps)), budget=budget)
+    own = movers.settings(config)
     start = partial(movers.first_splats, still, own, on_event=on_event)
     try:
         found = fit_moving(views, start, own, folder, key=key, device=device, look=look, on_event=on_event)
@@ -73,11 +72,16 @@ class Movers:
     """[F, H, W] bool."""
     tracks: Tracks
 
+    def settings(self, config: FitConfig) -> FitConfig:
+        """With the steps and the budget of what moves."""
+        budget = moving_budget(config, self.views, float(self.masks.mean()))
+        return replace(config, steps=max(1, round(STEPS * config.steps)), budget=budget)
+
     def first_splats(self, still: Gaussians, config: FitConfig, *, on_event: Listener = ignore) -> Splats4D:
         """The still scene with Gaussians that go where the tracks go.
 
         Args:
-            config: Its budget is that of what moves.
+            config: As `settings` gives it.
 
         Raises:
             ValueError, LinAlgError: No motion explains the tracks.

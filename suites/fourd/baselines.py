@@ -21,7 +21,7 @@ from torch import Tensor
 
 from recon import schedule
 from recon.config import FitConfig
-from recon.descent import BETA1, BETA2, background_at, bias_correction, update
+from recon.descent import BETA1, BETA2, background_at, bias_correction, leaves_of, update
 from recon.fourd.fit import ALONE, STILL_SHARE
 from recon.fourd.motion import Moving, together
 from recon.gaussians import concatenate
@@ -87,10 +87,8 @@ def with_paths(degree: int, views: Views, still: Gaussians, first: Moving, confi
     own, rest = Optimizer(gaussians, "cpu", **more), Optimizer(still, "cpu")
     for step in range(config.steps):
         index = views.train[schedule.view_at(config, step, len(views.train))]
-        view = replace(
-            views.view(index, 1 if step < 0.3 * config.steps and max(views.size) >= 240 else 0), mask=None
-        )
-        leaves = _leaves({name: p for name, p in own.params.items() if name != "centres"})
+        view = replace(views.view(index, schedule.moving_level(config, step, views.size)), mask=None)
+        leaves = leaves_of({name: p for name, p in own.params.items() if name != "centres"})
         path = Paths({**own.params, **leaves}, length)
         _descend(rest, own, leaves, path.at(view.seconds), view, config, step)
         if schedule.refines(config, step + 1):
@@ -110,17 +108,13 @@ def frame_by_frame(views: Views, still: Gaussians, first: Moving, config: FitCon
     for i in order:
         view = replace(views.view(i, 0), mask=None)
         for turn in range(each):
-            leaves = _leaves(own.params)
+            leaves = leaves_of(own.params)
             # Each frame anneals for itself; what stands still is that of all frames and stays.
             step = int(turn / each * ALONE * config.steps)
             _descend(rest, own, leaves, Gaussians(**leaves), view, config, step)
         found[view.seconds] = Gaussians(**{name: own.params[name].clone() for name in NAMES})
     ground = rest.gaussians
     return lambda time: together(ground, found[min(found, key=lambda t: abs(t - time))])
-
-
-def _leaves(params: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: p.detach().requires_grad_() for name, p in params.items()}
 
 
 def _descend(
@@ -134,7 +128,7 @@ def _descend(
 ) -> None:
     """One step, as `recon.fourd.fit` makes it: the still scene joins in late and slowly."""
     joint = step >= ALONE * config.steps
-    still = _leaves(rest.params) if joint else rest.params
+    still = leaves_of(rest.params) if joint else rest.params
     height, width = view.image.shape[:2]
     shot = render(
         *(together(Gaussians(**still), now), view.camera_from_world, view.K, width, height),

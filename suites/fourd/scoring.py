@@ -21,7 +21,7 @@ from recon.raster import render
 from recon.refinement import REFINED, refined
 from recon.scene import SceneFolder
 from recon.types import Cameras, Gaussians
-from recon.views import Views
+from recon.views import View, Views
 from suites.fourd.scenes import HeldOut, MovingScene
 
 Similarity = tuple[np.ndarray, float, np.ndarray]
@@ -72,8 +72,8 @@ def score(scene: MovingScene, folder: SceneFolder, seconds: float) -> Row:
     if similarity is None:  # the truth has no path that could be mapped
         nan = float("nan")
         return Row(nan, nan, nan, nan, nan, nan, nan, nan, nan, lifetime, seam, size, seconds)
-    held = Held.of(scene.held_out(), solved, similarity, times)
-    whole, static = held.scores(splats.at, splats.still), held.scores(lambda _: splats.still, splats.still)
+    held = Held.of(scene.held_out(), solved, similarity, times, splats.still)
+    whole, static = held.scores(splats.at), held.scores(lambda _: splats.still)
     return Row(
         *(whole.full, whole.moving, whole.still, static.moving, static.still),
         *(whole.ssim_moving, whole.placed, *_track_error(splats, scene, similarity, times)),
@@ -99,7 +99,8 @@ class Held:
     """Views that nobody trained on, in the world that was solved."""
 
     masks: list[np.ndarray]
-    views: Views
+    views: list[tuple[View, View]]
+    """Each at the pose as it was mapped from the truth, and as aligned on what stands still."""
 
     @classmethod
     def of(
@@ -108,16 +109,18 @@ class Held:
         solved: Cameras,
         similarity: Similarity,
         times: np.ndarray,
+        still: Gaussians,
     ) -> Held:
-        return cls([one.mask for one in held], _views(held, solved, similarity, times))
+        views = _views(held, solved, similarity, times)
+        pairs = [(views.view(i), aligned(still, views, i)) for i in range(len(held))]
+        return cls([one.mask for one in held], pairs)
 
     @torch.no_grad()
-    def scores(self, scene: Callable[[float], Gaussians], still: Gaussians) -> Scores:
-        """Of what is there at a time; poses are aligned on what stands still."""
+    def scores(self, scene: Callable[[float], Gaussians]) -> Scores:
+        """Of what is there at a time."""
         rows = []
-        for index, moves in enumerate(self.masks):
+        for moves, (given, at) in zip(self.masks, self.views, strict=True):
             mask = torch.tensor(moves).float()
-            given, at = self.views.view(index), aligned(still, self.views, index)
             picture, placed = (
                 render(scene(v.seconds), v.camera_from_world, v.K, *moves.shape[::-1]).image.clamp(0, 1)
                 for v in (at, given)

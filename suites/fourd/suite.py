@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+import tyro
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -23,8 +23,7 @@ from recon.config import FitConfig, Preset
 from recon.errors import ReconError
 from recon.events import Listener, ignore
 from recon.fitting import fit
-from recon.fourd.fit import moving_budget
-from recon.fourd.shot import STEPS, find_movers
+from recon.fourd.shot import find_movers
 from recon.scene import SceneFolder
 from recon.training import config_for_shot, load_views
 from recon.types import Gaussians
@@ -37,13 +36,13 @@ FOUND = 10.0
 
 
 def run(
-    scenes: Sequence[str] = SCENES,
-    seeds: Sequence[int] = (0,),
+    scenes: tuple[str, ...] = SCENES,
+    seeds: tuple[int, ...] = (0,),
     cameras: Literal["own", "true"] = "own",
     preset: Preset = "standard",
     out: Path = Path("fourd_suite"),
     baselines: bool = False,
-    on_event: Listener = ignore,
+    on_event: Annotated[Listener, tyro.conf.Suppress] = ignore,
 ) -> dict[str, list[Row]]:
     """Draw, reconstruct, score, and print a table; returns the rows of each scene, one for each seed.
 
@@ -136,18 +135,17 @@ def compare(scene: MovingScene, folder: SceneFolder) -> dict[str, Scores]:
     similarity = similarity_of(scene, before.cameras)
     if movers is None or similarity is None:
         return {}
-    budget = moving_budget(config, views, float(movers.masks.mean()))
-    own = replace(config, steps=round(STEPS * config.steps), budget=budget)
+    own = movers.settings(config)
     first = movers.first_splats(still, own).moving
     assert first is not None
-    held = Held.of(scene.held_out(), before.cameras, similarity, folder.frames().seconds)
+    held = Held.of(scene.held_out(), before.cameras, similarity, folder.frames().seconds, still)
     ways = {
         "static": lambda: lambda time: still,
         "per frame": lambda: frame_by_frame(views, still, first, own),
         "cubic": lambda: with_paths(3, views, still, first, own),
         "linear": lambda: with_paths(1, views, still, first, own),
     }
-    return {name: held.scores(way(), still) for name, way in ways.items()}
+    return {name: held.scores(way()) for name, way in ways.items()}
 
 
 def _not_again() -> Gaussians:
