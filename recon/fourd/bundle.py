@@ -15,6 +15,7 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial.transform import Rotation
 
 from recon.flow import homogeneous
+from recon.fourd.contact import Contact
 from recon.fourd.motion import Bases
 from recon.fourd.tracks import Tracks
 
@@ -25,8 +26,8 @@ SMOOTH = 0.1
 CONTINUOUS = 0.01
 """Relative difference of depth between neighbours that weighs as much as a miss of one pixel in one frame."""
 CONTACT, FLAT = 0.005, 0.03
-"""The same for the distance from the depth of contact, of the mean of what was sown together and of each
-track."""
+"""The same for the distance from the depth of contact, of the mean of the feet that were sown together and of
+each track."""
 DAMPING = 1e-3
 ENOUGH = 1e-3
 """Relative gain of a step below which the fit has ended."""
@@ -46,7 +47,7 @@ class Problem:
     times: np.ndarray  # [F] seconds
     frame: float  # seconds from frame to frame
     edges: np.ndarray  # [M, 2] tracks that are neighbours
-    contact: np.ndarray  # [P] depth of contact where each was sown; nan where unknown
+    contact: Contact  # where each was sown
 
     @classmethod
     def of(
@@ -56,7 +57,7 @@ class Problem:
         camera_from_world: np.ndarray,
         times: np.ndarray,
         edges: np.ndarray,
-        contact: np.ndarray,  # [P]
+        contact: Contact,
     ) -> Problem:
         """From tracks and cameras."""
         at = tracks.xy[np.arange(len(tracks)), tracks.sown].astype(float)
@@ -250,9 +251,9 @@ def _cost(problem: Problem, parts: Parts) -> float:
         total += SMOOTH**2 * _share(problem, own) * (jerk**2).sum()
     a, b = problem.edges.T
     total += ((parts.log_depths[a] - parts.log_depths[b]) ** 2).sum() / CONTINUOUS**2
-    for group, log_depth in _contacts(problem):
+    for group, log_depth, feet in _contacts(problem):
         off = parts.log_depths[group] - log_depth
-        total += len(group) * (off.mean() / CONTACT) ** 2 + (off**2).sum() / FLAT**2
+        total += len(group) * (feet @ off / CONTACT) ** 2 + (off**2).sum() / FLAT**2
     return float(total)
 
 
@@ -261,13 +262,15 @@ def _share(problem: Problem, own: np.ndarray) -> float:
     return problem.seen[own].sum() / problem.seen.shape[1] / 6
 
 
-def _contacts(problem: Problem) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Tracks sown together, and the logarithms of the depths at which they stand."""
-    out = []
+def _contacts(problem: Problem) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Tracks sown together, the logarithms of the depths at which they stand, and the shares of each in the
+    mean of those that are feet (zeros where none is)."""
+    out, contact = [], problem.contact
     for frame in np.unique(problem.sown):
-        group = np.flatnonzero((problem.sown == frame) & np.isfinite(problem.contact))
+        group = np.flatnonzero((problem.sown == frame) & np.isfinite(contact.depths))
         if len(group):
-            out.append((group, np.log(problem.contact[group])))
+            feet = contact.feet[group]
+            out.append((group, np.log(contact.depths[group]), feet / max(1, feet.sum())))
     return out
 
 
@@ -351,9 +354,9 @@ def _normal_equations(problem: Problem, parts: Parts) -> tuple[np.ndarray, np.nd
         np.add.at(H, (b, a), -weight)
         np.add.at(g, a, difference)
         np.add.at(g, b, -difference)
-    for group, log_depth in _contacts(problem):
-        off = parts.log_depths[group] - log_depth
-        H[np.ix_(group, group)] += 1 / CONTACT**2 / len(group)
+    for group, log_depth, feet in _contacts(problem):
+        off, weight = parts.log_depths[group] - log_depth, len(group) / CONTACT**2
+        H[np.ix_(group, group)] += weight * np.outer(feet, feet)
         H[group, group] += 1 / FLAT**2
-        g[group] += off.mean() / CONTACT**2 + off / FLAT**2
+        g[group] += weight * (feet @ off) * feet + off / FLAT**2
     return H, g

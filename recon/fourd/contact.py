@@ -7,27 +7,48 @@ them: its size, which stays the same, tells.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+from scipy.spatial import KDTree
 
 from recon.flow import homogeneous, project
 from recon.types import Points
 
 UP = np.array([0.0, -1.0, 0.0])
 """Of the world."""
-LOWEST = 0.1
-"""Share of the height of what moves, from below, where it may touch the ground."""
+LOWEST, FEET, BESIDE = 0.04, 0.2, 6.0
+"""Shares of the height of what moves, from below, where it may touch the ground and what of it is near there;
+and the pixels to the side of that."""
 AROUND = 0.6
 """Of its width and height: how far away from its foot points of the ground are looked for."""
-TRIES, TOLERANCE = 200, 0.04
-"""Of RANSAC, and the relative error of depth with which a point lies on the ground."""
+WIDER = 1
+"""Pixels by which outlines lie outside, in the mean: what touches the ground is dark beside it."""
+TOLERANCE, LEANS = 0.04, 0.05
+"""Distance from the ground, by the height of the camera above it, with which a point lies on it; and the
+slope that is usual."""
 FEWEST = 8
 """Points that make a ground."""
-BELIEVED = 0.5
-"""Quantile of the sizes, over the frames, that is believed."""
+BELIEVED, OFF_GROUND = 0.3, 1.02
+"""Quantile of the sizes, over the frames, that is believed; larger ones by this are off the ground."""
 HIDDEN_FOOT = 0.9
 """Depth of what stands below the picture, by that of the ground at its edge."""
-EDGE = 2
+EDGE = 1
 """Pixels from the border within which something is cut off."""
+
+
+@dataclass(frozen=True, repr=False)
+class Contact:
+    """Where tracks are when what moves stands on the ground."""
+
+    depths: np.ndarray
+    """[P] where each was sown, on the wall above the lowest outline; nan where unknown."""
+    feet: np.ndarray
+    """[P] bool, those just above the ground, whose depth is known best."""
+
+    def select(self, index: np.ndarray) -> Contact:
+        """A subset by index or mask."""
+        return Contact(self.depths[index], self.feet[index])
 
 
 def contact_depths(
@@ -37,32 +58,31 @@ def contact_depths(
     points: Points,
     K: np.ndarray,  # [F, 3, 3] pixels of the masks
     camera_from_world: np.ndarray,  # [F, 4, 4]
-    seed: int = 0,
-) -> np.ndarray:
-    """[P] depth of each track on the board that stands where what moves touches the ground; nan without
-    one."""
-    rng = np.random.default_rng(seed)
-    feet = [
-        _foot(mask, points, K[f], camera_from_world[f], rng) if mask.any() else None
+) -> Contact:
+    """How far away tracks are, when what moves stands on the ground."""
+    walls = [
+        _wall(mask, points, K[f], camera_from_world[f]) if mask.any() else None
         for f, mask in enumerate(moving)
     ]
-    depths = np.array([foot[1] if foot else np.nan for foot in feet])
+    depths = np.array([np.median(wall.depths) if wall else np.nan for wall in walls])
     heights = np.array([_height(mask) for mask in moving])
     sizes = depths * heights
-    known = np.isfinite(sizes)
+    nearer, known = np.ones(len(moving)), np.isfinite(sizes)
     if known.any():
         believed = np.quantile(sizes[known], BELIEVED)
-        depths = np.where(known, np.minimum(depths, 1.02 * believed / heights), depths)
-    out = np.full(len(at), np.nan)
-    for f, foot in enumerate(feet):
+        nearer[known] = np.minimum(1.0, OFF_GROUND * believed / sizes[known])
+    out, feet = np.full(len(at), np.nan), np.zeros(len(at), bool)
+    for f, wall in enumerate(walls):
         own = np.flatnonzero(sown == f)
-        if foot is not None and len(own):
-            out[own] = _on_board(at[own], foot[0], depths[f], K[f], camera_from_world[f])
+        if wall is not None and len(own):
+            feet[own] = wall.beside(at[own], float(np.ptp(np.flatnonzero(moving[f].any(1)))))
+            out[own] = nearer[f] * wall.depths_at(at[own], K[f], camera_from_world[f])
     if not np.isfinite(out).any():  # no ground in sight: in front of what is around it
         around = [_around(mask, points, K[f], camera_from_world[f]) for f, mask in enumerate(moving)]
         depth = HIDDEN_FOOT * np.nanmedian(around) if np.isfinite(around).any() else np.nan
-        return np.full(len(at), depth)
-    return np.where(np.isfinite(out), out, np.nanmedian(out))  # frames whose foot is unknown: as the others
+        return Contact(np.full(len(at), depth), np.ones(len(at), bool))
+    out = np.where(np.isfinite(out), out, np.nanmedian(out))  # frames whose foot is unknown: as the others
+    return Contact(out, feet if feet.any() else np.ones(len(at), bool))
 
 
 def _around(mask: np.ndarray, points: Points, K: np.ndarray, camera_from_world: np.ndarray) -> float:
@@ -85,59 +105,87 @@ def _height(mask: np.ndarray) -> float:
     return float(rows[-1] - rows[0] + 1)
 
 
-def _foot(
+@dataclass(frozen=True, repr=False)
+class _Wall:
+    """Where what moves stands on the ground, from left to right."""
+
+    feet: np.ndarray
+    """[C, 2] pixels of its lowest outline, by columns."""
+    depths: np.ndarray
+    """[C] of the ground there."""
+
+    def beside(self, at: np.ndarray, tall: float) -> np.ndarray:
+        """[p] bool: is a pixel just above a foot of what is so many pixels tall?"""
+        distance, nearest = KDTree(self.feet[:, :1]).query(at[:, :1])
+        return (distance < BESIDE) & (at[:, 1] > self.feet[nearest, 1] - FEET * tall)
+
+    def depths_at(self, at: np.ndarray, K: np.ndarray, camera_from_world: np.ndarray) -> np.ndarray:
+        """[p] depths at which rays meet the upright planes that face the camera, each through the foot in
+        the ray's column."""
+        forward = camera_from_world[2, :3]
+        normal = forward - (forward @ UP) * UP
+        if np.linalg.norm(normal) < 0.3:  # seen from above
+            normal = forward
+        normal = camera_from_world[:3, :3] @ normal
+        inverse = np.linalg.inv(K)
+        columns = self.feet[:, 0]
+        depths, rows = (np.interp(at[:, 0], columns, of) for of in (self.depths, self.feet[:, 1]))
+        feet = np.stack([at[:, 0].clip(columns[0], columns[-1]), rows], 1)
+        through = depths * (homogeneous(feet) @ inverse.T @ normal)
+        along = homogeneous(at) @ inverse.T @ normal
+        return through / np.where(along > 1e-3, along, np.nan)
+
+
+def _wall(
     mask: np.ndarray,  # [H, W] bool
     points: Points,
     K: np.ndarray,
     camera_from_world: np.ndarray,
-    rng: np.random.Generator,
-) -> tuple[np.ndarray, float] | None:
-    """Pixel [2] of the lowest part and the depth of the ground there."""
+) -> _Wall | None:
+    """Of one frame; None where no ground is seen around the foot."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     bottom = len(mask) - 1 - mask[::-1, columns].argmax(0)
     tall = rows[-1] - rows[0] + 1
     low = bottom >= rows[-1] - LOWEST * tall
-    foot = np.array([np.median(columns[low]), np.median(bottom[low])]) + 0.5
+    feet = np.stack([columns[low], bottom[low] - WIDER], 1) + 0.5
+    foot, reach = np.median(feet, 0), AROUND * max(tall, 40)
     pixels, z = project(points.xyz, K, camera_from_world)
-    wide, reach = columns[-1] - columns[0] + 1, AROUND * max(tall, 40)
-    near = (np.abs(pixels[:, 0] - foot[0]) < wide / 2 + reach) & (pixels[:, 1] > foot[1] - 0.3 * reach)
-    near &= (pixels[:, 1] < foot[1] + reach) & (pixels > 0).all(1) & (pixels < mask.shape[::-1]).all(1)
-    near = np.flatnonzero(near)
+    near = np.abs(pixels[:, 0] - foot[0]) < np.ptp(columns) / 2 + reach
+    near &= (pixels[:, 1] > foot[1] - 0.3 * reach) & (pixels[:, 1] < foot[1] + reach)
+    near = np.flatnonzero(near & (pixels > 0).all(1) & (pixels < mask.shape[::-1]).all(1) & (z > 0))
     near = near[~mask[pixels[near, 1].astype(int), pixels[near, 0].astype(int)]]
+    camera = np.linalg.inv(camera_from_world)
+    ground = _ground(points.xyz[near], camera[:3, 3])
+    if ground is None:
+        return None
+    normal, offset = ground
+    rays = homogeneous(feet) @ np.linalg.inv(K).T @ camera[:3, :3].T
+    down = rays @ normal
+    depths = (offset - normal @ camera[:3, 3]) / np.where(np.abs(down) < 1e-6, 1e-6, down)
+    on = (depths > 0) & (depths < 2 * np.quantile(z[near], 0.9))
+    cut_off = rows[-1] >= len(mask) - EDGE
+    return _Wall(feet[on], (HIDDEN_FOOT if cut_off else 1.0) * depths[on]) if on.any() else None
+
+
+def _ground(
+    near: np.ndarray,  # [N, 3] still points around a foot
+    camera: np.ndarray,  # [3] its centre
+) -> tuple[np.ndarray, float] | None:
+    """Normal [3] and offset of the ground among them: the level on which most lie, leant by what they say
+    against a belief in the vertical."""
+    levels = near @ -UP  # downwards
+    beneath = levels - camera @ -UP
     if len(near) < FEWEST:
         return None
-    # Before a plane, nearness is linear in the pixels; the ground is nearer further down.
-    rows_of = homogeneous((pixels[near] - foot) / 100)
-    nearness = 1 / z[near]
-    best = np.zeros(len(near), bool)
-    for _ in range(TRIES):
-        three = rng.choice(len(near), 3, replace=False)
-        if abs(np.linalg.det(rows_of[three])) < 1e-3:
-            continue
-        plane = np.linalg.solve(rows_of[three], nearness[three])
-        if plane[1] <= 0 or plane[2] <= 0:
-            continue
-        on = np.abs(rows_of @ plane - nearness) < TOLERANCE * nearness
-        best = on if on.sum() > best.sum() else best
+    on = np.abs(levels[:, None] - levels) < TOLERANCE * np.abs(beneath)[:, None]  # [levels, points]
+    on &= (beneath > 0)[:, None]
+    best = on[on.sum(1).argmax()]
     if best.sum() < FEWEST:
         return None
-    plane = np.linalg.lstsq(rows_of[best], nearness[best], rcond=None)[0]
-    if plane[2] <= 0:
-        return None
-    cut_off = rows[-1] >= len(mask) - EDGE
-    return foot, float(1 / plane[2]) * (HIDDEN_FOOT if cut_off else 1.0)
-
-
-def _on_board(
-    at: np.ndarray, foot: np.ndarray, depth: float, K: np.ndarray, camera_from_world: np.ndarray
-) -> np.ndarray:
-    """[p] depths at which rays meet an upright plane that faces the camera, through a foot at a depth."""
-    forward = camera_from_world[2, :3]
-    normal = forward - (forward @ UP) * UP
-    if np.linalg.norm(normal) < 0.3:  # seen from above
-        normal = forward
-    normal = camera_from_world[:3, :3] @ normal
-    inverse = np.linalg.inv(K)
-    through = inverse @ np.append(foot, 1) * depth
-    along = homogeneous(at) @ inverse.T @ normal
-    return (through @ normal) / np.where(along > 1e-3, along, np.nan)
+    middle, level = near[best].mean(0), levels[best].mean()
+    noise = TOLERANCE * beneath[best].mean() / 2
+    aside = (near[best] - middle)[:, [0, 2]] / noise
+    belief = np.eye(2) / LEANS
+    slopes = np.linalg.solve(aside.T @ aside + belief**2, aside.T @ (levels[best] - level) / noise)
+    normal = np.array([-slopes[0], 1.0, -slopes[1]])
+    return normal, float(normal @ middle)

@@ -18,6 +18,7 @@ from scipy.spatial import KDTree
 
 from recon.flow import homogeneous
 from recon.fourd.bundle import Parts, Problem, adjust, in_one_rest, misses, seen_at
+from recon.fourd.contact import Contact
 from recon.fourd.motion import Bases
 from recon.fourd.tracks import Tracks
 
@@ -61,7 +62,7 @@ def lift(
     K: np.ndarray,  # [F, 3, 3] pixels of the tracks
     camera_from_world: np.ndarray,  # [F, 4, 4]
     times: np.ndarray,  # [F] seconds
-    contact: np.ndarray,  # [P] depth of contact in the frame where each was sown; nan where unknown
+    contact: Contact,
     *,
     spacing: float,
     seed: int = 0,
@@ -75,7 +76,7 @@ def lift(
     rng = np.random.default_rng(seed)
     if len(tracks) > MOST_TRACKS:
         chosen = np.sort(rng.permutation(len(tracks))[:MOST_TRACKS])
-        tracks, contact = tracks.select(chosen), contact[chosen]
+        tracks, contact = tracks.select(chosen), contact.select(chosen)
     edges = _neighbours(tracks)
     problem = Problem.of(tracks, K, camera_from_world, times, edges, contact)
     parts = adjust(problem, _first_parts(problem, spacing))
@@ -119,8 +120,9 @@ def _neighbours(tracks: Tracks) -> np.ndarray:
 
 def _first_parts(problem: Problem, spacing: float) -> Parts:
     """One part that does not turn and goes where the tracks go on average, at the depth of contact."""
-    known = problem.contact[np.isfinite(problem.contact)]
-    depth = np.where(np.isfinite(problem.contact), problem.contact, np.median(known) if len(known) else 1.0)
+    contact = problem.contact.depths
+    known = np.isfinite(contact)
+    depth = np.where(known, contact, np.median(contact[known]) if known.any() else 1.0)
     tracks, start, end = len(depth), float(problem.times[0]), float(problem.times[-1])
     bulge = np.zeros(tracks)
     for frame in np.unique(problem.sown):

@@ -26,6 +26,9 @@ REACH = 12.0
 """Pixels around a track whose mask it speaks for."""
 ALIKE = 0.08
 """Difference of colour, 0..1, up to which the still scene shows the same as a frame."""
+SHADED, DARKEST, ALIKE_IN_SHADOW = 3, 0.25, 0.07
+"""Pixels of the square in which a shadow is told, the least light that is left in it, and the mean difference
+of colour from the darkened still scene up to which it is one."""
 LEAST_LEFT = 0.3
 """Share of the masks that is left, at least."""
 BALL = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
@@ -113,14 +116,15 @@ def without_rim(
     device: str = "cpu",
 ) -> np.ndarray:
     """[F, H, W] bool: the masks without what the still scene, which other frames have shown, explains at
-    their rim. Inside, likeness may be by chance."""
+    their rim, lit or in a shadow. Inside, likeness may be by chance."""
     out = []
     for frame, mask in zip(frames, moving, strict=True):
         view = views.view(frame, device=device)
         height, width = mask.shape
         shown = render(still, view.camera_from_world, view.K, width, height).image
-        off = (shown - view.image).abs().amax(-1).cpu().numpy()
-        alike = cv2.boxFilter(off, -1, (3, 3)) < ALIKE
+        shown, seen = shown.cpu().numpy(), view.image.cpu().numpy()
+        off = np.abs(shown - seen).max(-1)
+        alike = (cv2.boxFilter(off, -1, (3, 3)) < ALIKE) | in_shadow(seen, shown)
         labels = cv2.connectedComponents((~mask | alike).astype(np.uint8), connectivity=4)[1]
         outside = np.isin(labels, np.unique(labels[~mask]))
         left = (mask & ~outside).astype(np.uint8)
@@ -129,3 +133,18 @@ def without_rim(
     trimmed = np.stack(out)
     # A still scene that explains nearly all of it is rather one that has learned the mover.
     return trimmed if trimmed.sum() > LEAST_LEFT * moving.sum() else moving
+
+
+def in_shadow(
+    seen: np.ndarray,  # [H, W, 3] 0..1
+    still: np.ndarray,  # [H, W, 3] the same view of the still scene
+) -> np.ndarray:
+    """[H, W] bool: is what is seen the still scene, darker by one factor around each pixel? A shadow keeps
+    the texture of what it falls on, and lies on the ground, not on what casts it."""
+
+    def around(image: np.ndarray) -> np.ndarray:
+        return cv2.boxFilter(image, -1, (SHADED, SHADED))
+
+    factor = around((seen * still).sum(-1)) / (around((still**2).sum(-1)) + 1e-6)
+    off = around(np.abs(seen - factor[..., None] * still).max(-1))
+    return (off < ALIKE_IN_SHADOW) & (factor > DARKEST) & (factor < 1)

@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 from recon.config import FitConfig
 from recon.errors import FormatError
 from recon.fourd.bundle import Parts, Problem, adjust, in_one_rest
-from recon.fourd.contact import contact_depths
+from recon.fourd.contact import Contact, contact_depths
 from recon.fourd.fit import fit_moving
 from recon.fourd.lift import lift
 from recon.fourd.motion import (
@@ -272,7 +272,9 @@ def test_contact_is_where_the_box_stands(box: Box, clip: tuple[list[np.ndarray],
     tracks = true_tracks(box, 0.0)
     points = Points(box.floor, np.zeros((1500, 3), np.uint8), np.zeros(1500, np.float32))
     at = tracks.xy[np.arange(len(tracks)), tracks.sown]
-    depths = contact_depths(at, tracks.sown, masks, points, box.cameras.K, box.cameras.camera_from_world)
+    depths = contact_depths(
+        at, tracks.sown, masks, points, box.cameras.K, box.cameras.camera_from_world
+    ).depths
     own = np.flatnonzero((box.rest[:, 2] < -0.139) | (box.rest[:, 1] < -0.219))[:250]
     world = box.points(float(TIMES[FRAMES // 2]))[own]
     local = (
@@ -287,7 +289,7 @@ def test_bundle_adjustment_finds_shape_and_motion(box: Box):
     own = np.flatnonzero((box.rest[:, 2] < -0.139) | (box.rest[:, 1] < -0.219))[:250]
     truth = np.stack([box.points(float(t))[own] for t in TIMES])
     place = [box.cameras.camera_from_world[FRAMES // 2, :3] @ np.append(p, 1) for p in truth[FRAMES // 2]]
-    contact = np.full(len(own), np.mean([p[2] for p in place]))
+    contact = Contact(np.full(len(own), np.mean([p[2] for p in place])), np.ones(len(own), bool))
     found = lift(tracks, box.cameras.K, box.cameras.camera_from_world, TIMES, contact, spacing=3 / FPS)
     assert np.median(found.misses) < 0.8
     one_hot = torch.nn.functional.one_hot(torch.tensor(found.labels), len(found.bases)).float()
@@ -304,14 +306,14 @@ def test_bundle_adjustment_finds_shape_and_motion(box: Box):
 
 def test_adjustment_never_raises_the_cost_and_rests_agree(box: Box):
     tracks = true_tracks(box)
-    contact = np.full(len(tracks), 2.2)
+    contact = Contact(np.full(len(tracks), 2.2), np.arange(len(tracks)) % 2 == 0)
     edges = np.zeros((0, 2), int)
     problem = Problem.of(tracks, box.cameras.K, box.cameras.camera_from_world, TIMES, edges, contact)
     control = Bases.count_for(TIMES[-1], 0.2)
     quats = np.zeros((2, control, 4))
     quats[..., 0] = 1
     labels = np.arange(len(tracks)) % 2
-    parts = Parts(labels, np.log(contact), quats, np.zeros((2, control, 3)), 0.0, 0.2)
+    parts = Parts(labels, np.log(contact.depths), quats, np.zeros((2, control, 3)), 0.0, 0.2)
     once = adjust(problem, parts, steps=4)
     from recon.fourd.bundle import _cost
 
