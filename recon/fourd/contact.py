@@ -24,7 +24,9 @@ AROUND = 0.6
 """Of its width and height: how far away from its foot points of the ground are looked for."""
 WIDER = 1
 """Pixels by which outlines lie outside, in the mean: what touches the ground is dark beside it."""
-TOLERANCE, LEANS = 0.04, 0.05
+TRIES, LEVEL = 200, 0.94
+"""Of RANSAC, and the cosine of the steepest slope."""
+TOLERANCE, LEANS = 0.04, 0.1
 """Distance from the ground, by the height of the camera above it, with which a point lies on it; and the
 slope that is usual."""
 FEWEST = 8
@@ -58,10 +60,12 @@ def contact_depths(
     points: Points,
     K: np.ndarray,  # [F, 3, 3] pixels of the masks
     camera_from_world: np.ndarray,  # [F, 4, 4]
+    seed: int = 0,
 ) -> Contact:
     """How far away tracks are, when what moves stands on the ground."""
+    rng = np.random.default_rng(seed)
     walls = [
-        _wall(mask, points, K[f], camera_from_world[f]) if mask.any() else None
+        _wall(mask, points, K[f], camera_from_world[f], rng) if mask.any() else None
         for f, mask in enumerate(moving)
     ]
     depths = np.array([np.median(wall.depths) if wall else np.nan for wall in walls])
@@ -141,6 +145,7 @@ def _wall(
     points: Points,
     K: np.ndarray,
     camera_from_world: np.ndarray,
+    rng: np.random.Generator,
 ) -> _Wall | None:
     """Of one frame; None where no ground is seen around the foot."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
@@ -155,7 +160,7 @@ def _wall(
     near = np.flatnonzero(near & (pixels > 0).all(1) & (pixels < mask.shape[::-1]).all(1) & (z > 0))
     near = near[~mask[pixels[near, 1].astype(int), pixels[near, 0].astype(int)]]
     camera = np.linalg.inv(camera_from_world)
-    ground = _ground(points.xyz[near], camera[:3, 3])
+    ground = _ground(points.xyz[near], camera[:3, 3], rng)
     if ground is None:
         return None
     normal, offset = ground
@@ -170,22 +175,29 @@ def _wall(
 def _ground(
     near: np.ndarray,  # [N, 3] still points around a foot
     camera: np.ndarray,  # [3] its centre
+    rng: np.random.Generator,
 ) -> tuple[np.ndarray, float] | None:
-    """Normal [3] and offset of the ground among them: the level on which most lie, leant by what they say
-    against a belief in the vertical."""
-    levels = near @ -UP  # downwards
-    beneath = levels - camera @ -UP
+    """Normal [3], downwards, and offset of the ground among them: the nearly level plane on which most lie
+    (RANSAC), leant by what they say against a belief in the vertical."""
     if len(near) < FEWEST:
         return None
-    on = np.abs(levels[:, None] - levels) < TOLERANCE * np.abs(beneath)[:, None]  # [levels, points]
-    on &= (beneath > 0)[:, None]
-    best = on[on.sum(1).argmax()]
+    best, reach = np.zeros(len(near), bool), 0.0
+    for _ in range(TRIES):
+        three = near[rng.choice(len(near), 3, replace=False)]
+        normal = np.cross(three[1] - three[0], three[2] - three[0])
+        length = np.linalg.norm(normal)
+        if abs(normal @ UP) < LEVEL * length or length == 0:
+            continue
+        normal *= np.sign(normal @ -UP) / length
+        beneath = normal @ (three[0] - camera)
+        on = np.abs((near - three[0]) @ normal) < TOLERANCE * beneath
+        if on.sum() > best.sum():
+            best, reach = on, TOLERANCE * beneath
     if best.sum() < FEWEST:
         return None
-    middle, level = near[best].mean(0), levels[best].mean()
-    noise = TOLERANCE * beneath[best].mean() / 2
-    aside = (near[best] - middle)[:, [0, 2]] / noise
-    belief = np.eye(2) / LEANS
-    slopes = np.linalg.solve(aside.T @ aside + belief**2, aside.T @ (levels[best] - level) / noise)
+    middle = near[best].mean(0)
+    aside = 2 / reach * (near[best] - middle)[:, [0, 2]]
+    down = 2 / reach * (near[best] - middle) @ -UP
+    slopes = np.linalg.solve(aside.T @ aside + np.eye(2) / LEANS**2, aside.T @ down)
     normal = np.array([-slopes[0], 1.0, -slopes[1]])
     return normal, float(normal @ middle)

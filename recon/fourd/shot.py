@@ -89,7 +89,7 @@ class Movers:
         tracks, views, points, moving = self.tracks, self.views, self.points, self.masks
         camera_from_world, times = views.cameras.camera_from_world[views.train], views.seconds[views.train]
         at = tracks.xy[np.arange(len(tracks)), tracks.sown]
-        contact = contact_depths(at, tracks.sown, moving, points, self.K, camera_from_world)
+        contact = contact_depths(at, tracks.sown, moving, points, self.K, camera_from_world, config.seed)
         spacing = KNOTS * float(np.median(np.diff(views.seconds)))
         lifted = lift(tracks, self.K, camera_from_world, times, contact, spacing=spacing, seed=config.seed)
         parts = len(lifted.bases)
