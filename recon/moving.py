@@ -19,6 +19,7 @@ from recon.motion import MotionMasks, motion_masks, read_masks, write_masks
 from recon.rigid_flow import StaticFlow, rigid_masks, static_flow
 from recon.scene import link_or_copy, remove, replacing
 from recon.solve import Solution, find_matches
+from recon.track_masks import LongTracks
 from recon.types import Cameras, Frames, Shot
 from recon.undistort import Lens, undistort_images
 
@@ -32,7 +33,9 @@ AS_GOOD = 0.02
 """Share of the flow by which what a solution without movers explains may be less than with them."""
 BELIEVED = 0.4
 """Share of the flow that a still scene must explain before these cameras to call them good."""
-
+SOUGHT, AS_CLOSE = 2, 1.05
+"""Times that long tracks are asked what moves, and times the median by which they miss still points, beyond
+which other cameras are worse: what is kept out of the solve in doubt does no harm, what is in it does."""
 MOST_FRAMES = 60
 """Of a shot in which all pairs of frames are matched."""
 FOLLOWED = 2
@@ -66,8 +69,8 @@ def solve_around_motion(
     if solution.flat:
         return solution, motion, masks
     flow = _static_flow(solution, frames, motion, flows)
+    look = _LookAgain(frames, shot, work, folder, flows, seed, on_event)
     if motion.camera != "given" and (masks is not None or flow.explained < CALM):
-        look = _LookAgain(frames, shot, work, folder, flows, seed, on_event)
         found = look.from_cameras(solution, motion, masks, flow)
         if found.flow.explained < BELIEVED:
             on_event(Notice("a still scene does not explain the picture; solving from frame to frame"))
@@ -77,6 +80,9 @@ def solve_around_motion(
                 if chained_flow.explained > found.flow.explained:
                     found = look.from_cameras(chained, found.motion, found.masks, chained_flow)
                 found = look.without_followers(chained, found)
+        solution, motion, masks, flow = found.solution, found.motion, found.masks, found.flow
+    if motion.camera != "given" and flow.explained >= BELIEVED:
+        found = look.from_long_tracks(_Found(solution, motion, masks, flow))
         solution, motion, masks, flow = found.solution, found.motion, found.masks, found.flow
     evidence = {**solution.evidence, "static_flow": round(flow.explained, 3)}
     found = solution.judgement
@@ -141,6 +147,40 @@ class _LookAgain:
                     solution, flow = again, new_flow
         return _Found(solution, motion, masks, flow)
 
+    def from_long_tracks(self, found: _Found) -> _Found:
+        """The cameras without what moves as seen over many frames, unless points of the whole picture that
+        are followed for long agree less with them."""
+        tracks = LongTracks(self.frames, np.array(self.shot.numbers))
+        misses, tried = tracks.misses(found.solution.solved), None
+        for _ in range(SOUGHT):
+            motion = tracks.masks(misses)
+            known = found.motion if tried is None and found.masks is not None else tried
+            if not motion.trusted or _share_beyond(motion, known) < AGAIN:
+                break
+            tried = motion
+            share = 100 * motion.share.mean()
+            self.on_event(Notice(f"{share:.0f} % of the picture moves in the long run; solving without it"))
+            again = self.solve(store_masks(motion, self.frames, self.folder))
+            if again is None or again.flat or not _no_less(again, found.solution):
+                break
+            new = tracks.misses(again.solved)
+            if np.nanmedian(new) > AS_CLOSE * np.nanmedian(misses):
+                break
+            misses = new
+            flow = _static_flow(again, self.frames, motion, self.flows)
+            found = self.from_masks(_Found(again, motion, self.folder, flow))
+        store_masks(found.motion, self.frames, self.folder)
+        return found
+
+    def from_masks(self, found: _Found) -> _Found:
+        """With masks that are exact, which those of long tracks are not."""
+        motion, masks = masks_from_cameras(
+            *(found.solution, self.frames, found.motion, found.masks, self.folder),
+            flows=self.flows,
+            on_event=self.on_event,
+        )
+        return _Found(found.solution, motion, masks, found.flow)
+
     def without_followers(self, chained: Solution, found: _Found) -> _Found:
         """The cameras without what goes along with the camera, if more matches of neighbours agree with them.
 
@@ -197,6 +237,15 @@ def masks_from_cameras(
     if not rigid.trusted or rigid.share.mean() < ENOUGH:
         return motion, masks
     return rigid, store_masks(rigid, frames, folder)
+
+
+def _share_beyond(motion: MotionMasks, known: MotionMasks | None) -> float:
+    """Of the frames, that masks cover and those that are known do not."""
+    if known is None:
+        return float(motion.share.mean())
+    height, width = motion.masks.shape[1:]
+    before = [known.of(int(number), width, height) for number in motion.numbers]
+    return float((motion.masks & ~np.array(before)).mean())
 
 
 def _no_less(again: Solution, before: Solution) -> bool:

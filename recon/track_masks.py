@@ -1,0 +1,79 @@
+"""What moves, as points tell that are followed for long.
+
+Over a few frames something that moves along its own epipolar line looks like something still at another
+depth. Over many frames it does not: no still point explains its track. Cameras that hold on to a mover a
+little still show it, and better ones show it better.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from scipy.spatial import KDTree
+
+from recon.fourd.sorting import still_points
+from recon.fourd.tracks import Tracks, follow
+from recon.frame_flow import grey, small_frame
+from recon.mask_cleaning import likely, with_hysteresis, without_specks
+from recon.mask_files import MOST, MotionMasks
+from recon.solve import Solved
+from recon.types import Frames
+
+LEAST, FACTOR = 1.0, 4.5
+"""Pixels, and times the lower quartile of all tracks, by which tracks around a place miss their best still
+points, from which it moves."""
+AROUND, REACH, STEP = 12, 24.0, 4
+"""Tracks around a place that speak for it, the pixels within which they must be, and those between places."""
+WHOLE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (31, 31))
+"""What fits into gaps of a mover: a part of it may go as if it stood still."""
+
+
+class LongTracks:
+    """Points of the whole picture of a shot, followed through its frames."""
+
+    def __init__(self, frames: Frames, numbers: np.ndarray) -> None:
+        """For the frames of these numbers [F]."""
+        self.frames, self.numbers = frames, numbers
+        self.images = [small_frame(frames, int(number)) for number in numbers]
+        height, width = self.images[0].shape[:2]
+        self.tracks = follow(self.images, np.ones((len(numbers), height, width), bool))
+
+    def misses(self, solved: Solved) -> np.ndarray:
+        """[P] small pixels by which each track misses the still point that fits it best before cameras,
+        root mean square; nan for tracks that are seen by too few of them."""
+        common = np.isin(self.numbers, solved.numbers)
+        place = np.searchsorted(solved.numbers, self.numbers[common])
+        xy, seen = self.tracks.xy[:, common], self.tracks.seen[:, common]
+        K, shrink = solved.lens.K, self.images[0].shape[1] / self.frames.width
+        local = (xy.reshape(-1, 2) / shrink - K[:2, 2]) / K[[0, 1], [0, 1]]
+        local = solved.lens.undistort(local).reshape(xy.shape)
+        scale = solved.lens.focal * shrink
+        pinhole = np.broadcast_to(np.diag([scale, scale, 1.0]), (int(common.sum()), 3, 3))
+        known = seen.sum(1) >= 3
+        out = np.full(len(xy), np.nan)
+        if known.any():
+            tracks = Tracks(scale * local[known], seen[known], np.zeros(int(known.sum()), int))
+            out[known] = still_points(tracks, pinhole, np.linalg.inv(solved.world_from_camera)[place])[0]
+        return out
+
+    def masks(self, misses: np.ndarray) -> MotionMasks:
+        """Of what moves, by the misses [P] before some cameras."""
+        threshold = max(LEAST, FACTOR * float(np.nanquantile(misses, 0.25)))
+        masks = np.array([self._mask(i, misses / threshold) for i in range(len(self.images))])
+        return MotionMasks(self.numbers, masks, "moving", trusted=bool(masks.mean() < MOST))
+
+    def _mask(self, i: int, misses: np.ndarray) -> np.ndarray:
+        """[h, w] bool, of one frame."""
+        height, width = self.images[i].shape[:2]
+        here = self.tracks.seen[:, i] & np.isfinite(misses)
+        if here.sum() < AROUND:
+            return np.zeros((height, width), bool)
+        x, y = np.arange(0, width, STEP), np.arange(0, height, STEP)
+        places = np.stack(np.meshgrid(x, y), -1) + STEP / 2
+        distance, nearest = KDTree(self.tracks.xy[here, i]).query(places, k=AROUND)
+        ratio = np.median(misses[here][nearest], axis=-1)
+        ratio = np.where(distance[..., AROUND // 2] < REACH, ratio.clip(0, 100), np.nan).astype(np.float32)
+        ratio = with_hysteresis(ratio).repeat(STEP, 0).repeat(STEP, 1)[:height, :width]
+        found = likely([ratio], grey(self.images[i])) > 127
+        closed = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_CLOSE, WHOLE, borderValue=0)
+        return without_specks(closed > 0)
