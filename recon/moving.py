@@ -150,7 +150,7 @@ class _LookAgain:
     def from_long_tracks(self, found: _Found) -> _Found:
         """The cameras without what moves as seen over many frames, unless points of the whole picture that
         are followed for long agree less with them."""
-        tracks = LongTracks(self.frames, np.array(self.shot.numbers))
+        tracks, before = LongTracks(self.frames, np.array(self.shot.numbers)), found
         misses, tried = tracks.misses(found.solution.solved), None
         for _ in range(SOUGHT):
             motion = tracks.masks(misses)
@@ -168,9 +168,11 @@ class _LookAgain:
                 break
             misses = new
             flow = _static_flow(again, self.frames, motion, self.flows)
-            found = self.from_masks(_Found(again, motion, self.folder, flow))
-        store_masks(found.motion, self.frames, self.folder)
-        return found
+            # Masks of long tracks are too large; they stand only where there were none.
+            first = motion if before.masks is None else before.motion
+            found = self.from_masks(_Found(again, first, self.folder, flow))
+        masks = None if found.masks is None else store_masks(found.motion, self.frames, self.folder)
+        return replace(found, masks=masks)
 
     def from_masks(self, found: _Found) -> _Found:
         """With masks that are exact, which those of long tracks are not."""

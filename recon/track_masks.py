@@ -24,6 +24,8 @@ LEAST, FACTOR = 1.0, 4.5
 points, from which it moves."""
 AROUND, REACH, STEP = 12, 24.0, 4
 """Tracks around a place that speak for it, the pixels within which they must be, and those between places."""
+BATCH = 1000
+"""Tracks looked at together, to bound memory in long shots."""
 WHOLE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (31, 31))
 """What fits into gaps of a mover: a part of it may go as if it stood still."""
 
@@ -49,11 +51,12 @@ class LongTracks:
         local = solved.lens.undistort(local).reshape(xy.shape)
         scale = solved.lens.focal * shrink
         pinhole = np.broadcast_to(np.diag([scale, scale, 1.0]), (int(common.sum()), 3, 3))
-        known = seen.sum(1) >= 3
+        camera_from_world = np.linalg.inv(solved.world_from_camera)[place]
         out = np.full(len(xy), np.nan)
-        if known.any():
-            tracks = Tracks(scale * local[known], seen[known], np.zeros(int(known.sum()), int))
-            out[known] = still_points(tracks, pinhole, np.linalg.inv(solved.world_from_camera)[place])[0]
+        known = np.flatnonzero(seen.sum(1) >= 3)
+        for some in np.split(known, range(BATCH, len(known), BATCH)):
+            tracks = Tracks(scale * local[some], seen[some], np.zeros(len(some), int))
+            out[some] = still_points(tracks, pinhole, camera_from_world)[0] if len(some) else np.nan
         return out
 
     def masks(self, misses: np.ndarray) -> MotionMasks:

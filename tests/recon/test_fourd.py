@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -31,7 +32,7 @@ from recon.fourd.motion import (
     skinned,
     skinned_each,
 )
-from recon.fourd.sorting import moving_only
+from recon.fourd.sorting import in_shadow, moving_only
 from recon.fourd.splat4d import read_splats, write_splats
 from recon.fourd.tracks import Tracks, follow
 from recon.gaussians import concatenate, isotropic
@@ -282,6 +283,36 @@ def test_contact_is_where_the_box_stands(box: Box, clip: tuple[list[np.ndarray],
         + box.cameras.camera_from_world[FRAMES // 2, 2, 3]
     )
     assert abs(np.median(depths) / np.median(local) - 1) < 0.08
+
+
+def test_contact_does_not_mind_a_world_that_leans(box: Box, clip: tuple[list[np.ndarray], np.ndarray]):
+    """The up of a short arc is some degrees wrong."""
+    _, masks = clip
+    tracks = true_tracks(box, 0.0)
+    at, sown = tracks.xy[np.arange(len(tracks)), tracks.sown], tracks.sown
+    lean = np.eye(4)
+    lean[:3, :3] = Rotation.from_euler("xz", [4, 3], degrees=True).as_matrix()
+    found = []
+    for turn in (np.eye(4), lean):
+        floor = Points(box.floor @ turn[:3, :3].T, np.zeros((1500, 3), np.uint8), np.zeros(1500, np.float32))
+        views = box.cameras.camera_from_world @ np.linalg.inv(turn)
+        found.append(contact_depths(at, sown, masks, floor, box.cameras.K, views))
+    feet = found[0].feet
+    assert 0 < feet.sum() < len(feet)
+    assert at[feet, 1].min() > np.median(at[:, 1])  # pixels: they are below
+    assert np.abs(np.log(found[1].depths[feet] / found[0].depths[feet])).max() < 0.02
+
+
+def test_a_shadow_is_the_still_scene_but_darker():
+    rng = np.random.default_rng(0)
+    still = cv2.GaussianBlur(rng.random((60, 80, 3)), (0, 0), 2.0) * 0.8 + 0.1
+    seen, shade, thing = still.copy(), np.zeros((60, 80), bool), np.zeros((60, 80), bool)
+    shade[10:30, 10:70], thing[35:55, 10:70] = True, True
+    seen[shade] *= 0.6
+    seen[thing] = rng.random((thing.sum(), 3))
+    found = in_shadow(seen, still)
+    assert found[shade].mean() > 0.9
+    assert found[thing].mean() < 0.05
 
 
 def test_bundle_adjustment_finds_shape_and_motion(box: Box):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,9 @@ from recon.motion import MotionMasks, motion_masks, read_masks, write_masks
 from recon.moving import training_masks
 from recon.rigid_flow import rigid_masks, static_flow
 from recon.scene import SceneFolder
+from recon.solve import Solved
 from recon.splitting import split
+from recon.track_masks import LongTracks
 from recon.types import Cameras, Frames, Points
 from tests.recon import textured_room
 
@@ -129,6 +132,37 @@ def test_known_cameras_tell_what_moves(tmp_path: Path, monkeypatch: pytest.Monke
     assert (masks & truth).sum() > 0.85 * masks.sum() > 0
     still, moving = static_flow(*arguments, masks=found), static_flow(*arguments)
     assert moving.explained < still.explained
+
+
+def solved(poses: np.ndarray) -> Solved:
+    return Solved(np.arange(len(poses)), poses, LENS, true_points(poses), (len(poses),), 1.0)
+
+
+def test_long_tracks_tell_what_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It fills half of the picture here; its rim and corners are less than a track's width."""
+    poses = textured_room.arc(FRAMES, 12.0)
+    frames, truth = room(tmp_path / "s", monkeypatch, poses, moves=True)
+    tracks = LongTracks(frames, np.arange(FRAMES))
+    misses = tracks.misses(solved(poses))
+    motion = tracks.masks(misses)
+    assert motion.trusted
+    assert overlap(motion, truth, frames) > 0.65
+    placed = np.flatnonzero(np.arange(FRAMES) != 4)  # a frame that was not placed changes little
+    fewer = replace(solved(poses), numbers=placed, world_from_camera=poses[placed])
+    assert np.corrcoef(tracks.misses(fewer), misses)[0, 1] > 0.98
+
+
+def test_long_tracks_of_a_still_scene_agree_with_its_cameras(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poses = textured_room.arc(FRAMES, 12.0)
+    frames, _ = room(tmp_path / "s", monkeypatch, poses, moves=False)
+    tracks = LongTracks(frames, np.arange(FRAMES))
+    assert tracks.masks(tracks.misses(solved(poses))).share.mean() < 0.02
+    wrong = poses.copy()
+    noise = np.radians(0.5) * np.random.default_rng(0).normal(size=(FRAMES, 3))
+    wrong[:, :3, :3] = poses[:, :3, :3] @ Rotation.from_rotvec(noise).as_matrix()
+    assert np.nanmedian(tracks.misses(solved(wrong))) > 2 * np.nanmedian(tracks.misses(solved(poses)))
 
 
 def test_a_still_scene_has_no_masks_and_explains_its_flow(
