@@ -130,6 +130,20 @@ class Parts:
         return np.einsum("pji,pj->pi", turn, problem.places(self.log_depths) - shift)
 
 
+def subdivided(parts: Parts) -> Parts:
+    """The same motions with control poses twice as close: midpoints, and the old ones drawn towards their
+    neighbours by an eighth (Lane and Riesenfeld 1980)."""
+
+    def finer(control: np.ndarray) -> np.ndarray:  # [K, C, D] -> [K, 2 C - 3, D]
+        out = np.empty((len(control), 2 * control.shape[1] - 3, control.shape[2]))
+        out[:, ::2] = 0.5 * (control[:, :-1] + control[:, 1:])
+        out[:, 1::2] = (control[:, :-2] + 6 * control[:, 1:-1] + control[:, 2:]) / 8
+        return out
+
+    quats, translations = finer(parts.quats), finer(parts.translations)
+    return replace(parts, quats=quats, translations=translations, spacing=0.5 * parts.spacing)
+
+
 def centred(parts: Parts, problem: Problem) -> Parts:
     """The same motions with the origin of each part in its middle, about which small turns then turn."""
     rest = parts.rest(problem)

@@ -17,7 +17,7 @@ from scipy.cluster.vq import kmeans2
 from scipy.spatial import KDTree
 
 from recon.flow import homogeneous
-from recon.fourd.bundle import Parts, Problem, adjust, in_one_rest, misses, seen_at
+from recon.fourd.bundle import Parts, Problem, adjust, in_one_rest, misses, seen_at, subdivided
 from recon.fourd.contact import Contact
 from recon.fourd.motion import Bases
 from recon.fourd.tracks import Tracks
@@ -31,6 +31,9 @@ GOOD_ENOUGH, QUANTILE = 1.5, 0.75
 """Pixels; a part is whole when this share of its tracks misses less: on outlines some are lost."""
 WORTH = 0.95
 """A split must bring the misses of the part's tracks below this share."""
+FINER, SHORTEST_KNOT = 0.9, 1.4
+"""Control poses come twice as close when that brings the misses below this share, but not closer than so many
+frames."""
 PATIENCE = 2
 """Splits in vain after which no more are tried."""
 NEIGHBOURS = 4
@@ -68,10 +71,10 @@ def lift(
     seed: int = 0,
     most: int = MOST_PARTS,
 ) -> Lifted:
-    """Fit shared motions to tracks; as many as they need.
+    """Fit shared motions to tracks; as many as they need, and as fine in time.
 
     Args:
-        spacing: Seconds between control poses.
+        spacing: Seconds between control poses, at most.
     """
     rng = np.random.default_rng(seed)
     if len(tracks) > MOST_TRACKS:
@@ -96,12 +99,22 @@ def lift(
             whole.add(worst)
         else:
             parts = split
-    parts = in_one_rest(adjust(problem, parts), problem)
+    parts = in_one_rest(_fine_enough(problem, adjust(problem, parts)), problem)
     off = _own_misses(problem, parts)
     return Lifted(
         *(tracks, problem.places(parts.log_depths), np.exp(parts.log_depths)),
         *(parts.labels, parts.bases, off),
     )
+
+
+def _fine_enough(problem: Problem, parts: Parts) -> Parts:
+    """With control poses as close as the motion needs: what hops or swings fast is flattened by wide ones."""
+    while 0.5 * parts.spacing >= SHORTEST_KNOT * problem.frame:
+        finer = adjust(problem, subdivided(parts))
+        if np.mean(_own_misses(problem, finer)) > FINER * np.mean(_own_misses(problem, parts)):
+            break
+        parts = finer
+    return parts
 
 
 def _neighbours(tracks: Tracks) -> np.ndarray:

@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 
 from recon.config import FitConfig
 from recon.errors import FormatError
-from recon.fourd.bundle import Parts, Problem, adjust, in_one_rest
+from recon.fourd.bundle import Parts, Problem, adjust, in_one_rest, subdivided
 from recon.fourd.contact import Contact, contact_depths
 from recon.fourd.fit import fit_moving
 from recon.fourd.lift import lift
@@ -241,13 +241,15 @@ def clip(box: Box) -> tuple[list[np.ndarray], np.ndarray]:
     return [box.picture(f)[0] for f in range(FRAMES)], masks
 
 
-def true_tracks(box: Box, noise: float = 0.3) -> Tracks:
-    """Points of the two faces that the camera sees, with noise in pixels."""
+def true_tracks(box: Box, noise: float = 0.3, bounce: float = 0.0) -> Tracks:
+    """Points of the two faces that the camera sees, with noise in pixels; the box may bounce so high."""
     rng = np.random.default_rng(1)
     own = np.flatnonzero((box.rest[:, 2] < -0.139) | (box.rest[:, 1] < -0.219))[:250]
     xy = np.zeros((len(own), FRAMES, 2), np.float32)
     for f in range(FRAMES):
-        local = box.points(float(TIMES[f]))[own] @ box.cameras.camera_from_world[f, :3, :3].T
+        points = box.points(float(TIMES[f]))[own]
+        points[:, 1] -= bounce * abs(np.sin(1.5 * f))
+        local = points @ box.cameras.camera_from_world[f, :3, :3].T
         pixels = (local + box.cameras.camera_from_world[f, :3, 3]) @ box.cameras.K[f].T
         xy[:, f] = pixels[:, :2] / pixels[:, 2:] + rng.normal(0, noise, (len(own), 2))
     sown = np.full(len(own), FRAMES // 2)
@@ -333,6 +335,30 @@ def test_bundle_adjustment_finds_shape_and_motion(box: Box):
         for t, p in zip(TIMES, truth, strict=True)
     ]
     assert np.median(errors) < 0.05 * 0.44  # of its height
+
+
+def test_closer_control_poses_move_the_same_way():
+    bases = some_motion().bases
+    parts = Parts(
+        *(np.zeros(3, int), np.zeros(3), bases.quats.double().numpy(), bases.translations.double().numpy()),
+        *(bases.start, bases.spacing),
+    )
+    times = np.linspace(0, bases.seconds, 50)
+    for before, after in zip(parts.poses(times), subdivided(parts).poses(times), strict=True):
+        assert np.allclose(before, after, atol=1e-9)
+
+
+def test_what_bounces_gets_closer_control_poses(box: Box):
+    """And what glides does not."""
+    spacings = []
+    for bounce in (0.0, 0.15):
+        tracks = true_tracks(box, bounce=bounce)
+        at = np.full(len(tracks), 2.2)
+        contact = Contact(at, np.ones(len(tracks), bool))
+        found = lift(tracks, box.cameras.K, box.cameras.camera_from_world, TIMES, contact, spacing=3 / FPS)
+        spacings.append(found.bases.spacing * FPS)
+    assert spacings[0] == pytest.approx(3)
+    assert spacings[1] == pytest.approx(1.5)
 
 
 def test_adjustment_never_raises_the_cost_and_rests_agree(box: Box):
