@@ -154,6 +154,7 @@ def reconstruct(
     refine_cameras: bool = False,
     masks: File = None,
     solver: Annotated[str | None, tyro.conf.arg(metavar="MODEL")] = None,
+    depth: Annotated[str | None, tyro.conf.arg(metavar="MODEL")] = None,
     motion: Literal["auto", "on", "off"] = "auto",
     device: Literal["auto", "cpu", "cuda"] = "auto",
     seed: int = 0,
@@ -185,6 +186,7 @@ def reconstruct(
         refine_cameras: Take the known cameras as a first guess and let the pictures move them.
         masks: Folder with a mask for each frame, black where something moves [found by optical flow].
         solver: A learned solver for the cameras: name or folder of its weights, see docs/plugins.md.
+        depth: A learned model of depth for what moves, likewise [where it stands on the ground tells].
         motion: Fit what moves, too, so that the scene plays (auto, on); off leaves it out.
         device: Where to train; cuda needs `pip install 'splatreel[cuda]'`.
         seed: Of every random choice.
@@ -196,7 +198,8 @@ def reconstruct(
     from recon.pipeline import reconstruct as reconstruct_video
     from recon.terminal import Terminal
 
-    config = config_for(preset, steps=steps, budget=budget, long_side=long_side, seed=seed, motion=motion)
+    numbers = {"steps": steps, "budget": budget, "long_side": long_side, "seed": seed}
+    config = config_for(preset, **numbers, motion=motion, depth_model=depth)
     with _live_page(out, view) as url:
         with Terminal() as terminal:
             reconstruct_video(

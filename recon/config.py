@@ -41,6 +41,8 @@ class FitConfig:
     motion: Motion = "auto"
     """Whether what moves is fitted too ("auto" and "on": when something does; "on" says so when nothing
     does), or left out ("off")."""
+    depth_model: str = ""
+    """Name or folder of a learned model of depth, for how far away what moves is (docs/plugins.md)."""
     held_out_every: int = 8
     """Every n-th frame is kept from training to judge the result; 0 trains on all."""
 

@@ -60,6 +60,10 @@ def reconstruct(
     config = config or FitConfig()
     if cameras is not None and not refine_cameras:
         config = replace(config, refine_poses=False)
+    if config.depth_model:
+        from recon.plugins import depth_weights
+
+        depth_weights(config.depth_model)  # a name that is none is told now, not after the training
     redo = STAGES[STAGES.index(force) :] if force else ()
     scene = split(
         source,

@@ -17,6 +17,12 @@ from recon.gaussians import scaled_intrinsics
 from recon.types import Cameras
 
 
+def held_out(count: int, every: int) -> list[int]:
+    """Which of so many views are kept from training: the middle of each run of `every`, so that they lie
+    between training views; none for 0."""
+    return list(range(every // 2, count, every)) if every else []
+
+
 @dataclass(frozen=True, repr=False)
 class View:
     """One image to fit."""
@@ -49,10 +55,8 @@ class Views:
         self.seconds = cameras.numbers.astype(float) if seconds is None else np.asarray(seconds, float)
         self.pyramid = [images]
         self.masks = [list(masks or [None] * len(images))]
-        order = list(range(len(images)))
-        # The middle of each run of n frames, so that held-out views lie between training views.
-        self.heldout = order[held_out_every // 2 :: held_out_every] if held_out_every else []
-        self.train = [i for i in order if i not in set(self.heldout)]
+        self.heldout = held_out(len(images), held_out_every)
+        self.train = [i for i in range(len(images)) if i not in set(self.heldout)]
 
     @classmethod
     def load(

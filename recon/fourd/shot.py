@@ -11,9 +11,11 @@ import cv2
 import numpy as np
 
 from recon.config import FitConfig
+from recon.errors import TrainError
 from recon.events import Listener, Notice, ignore
-from recon.fourd.contact import contact_depths
+from recon.fourd.contact import Contact, contact_depths
 from recon.fourd.fit import fit_moving, moving_budget
+from recon.fourd.learned_depth import learned_depths
 from recon.fourd.lift import lift
 from recon.fourd.motion import Splats4D
 from recon.fourd.seeds import moving_gaussians
@@ -21,6 +23,7 @@ from recon.fourd.sorting import moving_only, without_rim
 from recon.fourd.tracks import SHORTEST, Tracks, follow
 from recon.gaussians import scaled_intrinsics
 from recon.mask_files import margin
+from recon.plugins.interfaces import DepthGuess
 from recon.types import Gaussians, Points
 from recon.views import Views
 
@@ -86,10 +89,9 @@ class Movers:
         Raises:
             ValueError, LinAlgError: No motion explains the tracks.
         """
-        tracks, views, points, moving = self.tracks, self.views, self.points, self.masks
+        tracks, views, moving = self.tracks, self.views, self.masks
         camera_from_world, times = views.cameras.camera_from_world[views.train], views.seconds[views.train]
-        at = tracks.xy[np.arange(len(tracks)), tracks.sown]
-        contact = contact_depths(at, tracks.sown, moving, points, self.K, camera_from_world, config.seed)
+        contact = self._depths(config, on_event)
         spacing = KNOTS * float(np.median(np.diff(views.seconds)))
         lifted = lift(tracks, self.K, camera_from_world, times, contact, spacing=spacing, seed=config.seed)
         parts = len(lifted.bases)
@@ -102,6 +104,32 @@ class Movers:
         return Splats4D(
             still, moving_gaussians(lifted, views, views.train, moving, times, budget=config.budget)
         )
+
+    def _depths(self, config: FitConfig, on_event: Listener) -> Contact:
+        """Where the tracks are: by a learned model when there is one, else by where what moves stands."""
+        tracks, views = self.tracks, self.views
+        camera_from_world = views.cameras.camera_from_world[views.train]
+        at = tracks.xy[np.arange(len(tracks)), tracks.sown]
+        where = at, tracks.sown, self.masks, self.points, self.K, camera_from_world
+        if config.depth_model:
+            found = learned_depths(self._guessed(config.depth_model, on_event), *where)
+            if np.isfinite(found.depths).any():
+                return found
+            words = "the learned depth does not fit the still scene; what moves is put where it stands"
+            on_event(Notice(words, warning=True))
+        return contact_depths(*where, config.seed)
+
+    def _guessed(self, model: str, on_event: Listener) -> DepthGuess:
+        from recon.plugins import depth_solver
+
+        frames = np.stack([self.views.level(0)[i] for i in self.views.train])
+        try:
+            return depth_solver(model, on_event).depth(frames)
+        except RuntimeError as error:  # out of memory
+            raise TrainError(
+                f"the model of depth failed ({' '.join(str(error).split())[:160]}); "
+                "run again without --depth, or with fewer frames (--fps)"
+            ) from error
 
 
 def find_movers(

@@ -4,7 +4,7 @@ None is needed and none is imported before it is asked for. Weights are the user
 """
 
 from recon.plugins.cameras import DepthAnything3, learned_cameras
-from recon.plugins.depth import DepthAnything2
+from recon.plugins.depth import DepthAnything2, depth_solver, depth_weights
 from recon.plugins.interfaces import (
     CameraGuess,
     CameraSolver,
@@ -34,5 +34,7 @@ __all__ = [
     "PluginError",
     "TrackGuess",
     "TrackSolver",
+    "depth_solver",
+    "depth_weights",
     "learned_cameras",
 ]

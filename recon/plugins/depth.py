@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from recon.events import Listener, ignore
-from recon.plugins.interfaces import DepthGuess
+from recon.plugins.cameras import MODELS as DA3_MODELS
+from recon.plugins.cameras import DepthAnything3
+from recon.plugins.interfaces import DepthGuess, DepthSolver
 from recon.plugins.pictures import best_device, check_frames, network_size, to_frame_size, to_network
-from recon.plugins.weights import ModelInfo, PluginError, find_weights, loaded, need
+from recon.plugins.weights import ModelInfo, PluginError, Weights, find_weights, loaded, need
 
 MODELS = (
     ModelInfo("depth", "depth-anything/Depth-Anything-V2-Small-hf", "Apache-2.0", 1),
@@ -78,3 +81,23 @@ class DepthAnything2:
         if self._metric:
             return DepthGuess(1 / found.clip(min=1e-3), None, "metres")
         return DepthGuess(found, None, "frame")
+
+
+def depth_weights(name_or_folder: str) -> tuple[Weights, type[DepthAnything2] | type[DepthAnything3]]:
+    """Where a model of depth lies, and what runs it, without loading it.
+
+    Raises:
+        PluginError: There is no such model.
+    """
+    weights = find_weights(name_or_folder, (*MODELS, *DA3_MODELS))
+    content = loaded(weights, lambda: json.loads((weights.folder / "config.json").read_text()))
+    return weights, DepthAnything2 if content.get("model_type") == "depth_anything" else DepthAnything3
+
+
+def depth_solver(name_or_folder: str, on_event: Listener = ignore) -> DepthSolver:
+    """A loaded model of depth: Depth Anything 3, whose depths are of one world, or V2.
+
+    Raises:
+        PluginError: There is no such model, or it cannot be loaded.
+    """
+    return depth_weights(name_or_folder)[1](name_or_folder, on_event=on_event)

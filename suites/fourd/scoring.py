@@ -21,7 +21,7 @@ from recon.raster import render
 from recon.refinement import REFINED, refined
 from recon.scene import SceneFolder
 from recon.types import Cameras, Gaussians
-from recon.views import View, Views
+from recon.views import View, Views, held_out
 from suites.fourd.scenes import HeldOut, MovingScene
 
 Similarity = tuple[np.ndarray, float, np.ndarray]
@@ -200,10 +200,13 @@ def _track_error(
 def _seam(
     splats: Splats4D, solved: Cameras, scene: MovingScene, times: np.ndarray, folder: SceneFolder
 ) -> float:
-    """How much more a render changes against the clip at chunk borders than elsewhere; nan for one chunk."""
+    """How much more a render changes against the clip at chunk borders than elsewhere; nan for one chunk.
+    Steps from or to held-out frames do not count: those are worse wherever they are."""
     borders = {chunk.first for chunk in folder.chunks()} - {0}
     if not borders:
         return float("nan")
+    every = folder.info["training"]["held_out_every"]
+    unseen = {int(solved.numbers[i]) for i in held_out(len(solved), every)}
     masks = scene.moving()
     jumps, last = {}, None
     for i, number in enumerate(solved.numbers):
@@ -214,7 +217,7 @@ def _seam(
         intrinsics = torch.tensor(K, dtype=torch.float32)
         image = render(splats.at(float(times[number])), pose, intrinsics, width, height).image.numpy()
         error = image - frame / 255
-        if last is not None:
+        if last is not None and not unseen & {int(number), int(number) - 1}:
             jumps[int(number)] = np.abs(error - last)[~masks[number]].mean()
         last = error
     at = [jumps[number] for number in borders if number in jumps]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -19,6 +20,7 @@ from recon.errors import FormatError
 from recon.fourd.bundle import Parts, Problem, adjust, in_one_rest, subdivided
 from recon.fourd.contact import Contact, contact_depths
 from recon.fourd.fit import fit_moving
+from recon.fourd.learned_depth import learned_depths
 from recon.fourd.lift import lift
 from recon.fourd.motion import (
     FOREVER,
@@ -36,6 +38,7 @@ from recon.fourd.sorting import in_shadow, moving_only
 from recon.fourd.splat4d import read_splats, write_splats
 from recon.fourd.tracks import Tracks, follow
 from recon.gaussians import concatenate, isotropic
+from recon.plugins.interfaces import DepthGuess
 from recon.raster import render
 from recon.raster.twin import rotation_matrices
 from recon.splat_ply import read_splat_ply
@@ -303,6 +306,38 @@ def test_contact_does_not_mind_a_world_that_leans(box: Box, clip: tuple[list[np.
     assert 0 < feet.sum() < len(feet)
     assert at[feet, 1].min() > np.median(at[:, 1])  # pixels: they are below
     assert np.abs(np.log(found[1].depths[feet] / found[0].depths[feet])).max() < 0.02
+
+
+@pytest.mark.parametrize("scale", ["frame", "scene"])
+def test_learned_depth_is_brought_to_the_scene(
+    box: Box, clip: tuple[list[np.ndarray], np.ndarray], scale: Literal["frame", "scene"]
+):
+    """Whatever the model's units; points that it sees wrongly are no harm, and with too few there is none."""
+    _, masks = clip
+    rng, tracks = np.random.default_rng(0), true_tracks(box, 0.0)
+    at, cameras = tracks.xy[np.arange(len(tracks)), tracks.sown], box.cameras
+    inverse = np.zeros((FRAMES, HEIGHT, WIDTH), np.float32)
+    for f in range(FRAMES):
+        pose = torch.tensor(cameras.camera_from_world[f], dtype=torch.float32)
+        K = torch.tensor(cameras.K[f], dtype=torch.float32)
+        with torch.no_grad():
+            shot = render(box.splats(float(TIMES[f])), pose, K, WIDTH, HEIGHT, with_depth=True)
+        assert shot.depth is not None
+        inverse[f] = 1 / shot.depth.clamp_min(0.1)
+    a = rng.uniform(0.2, 3, FRAMES) if scale == "frame" else np.full(FRAMES, 0.3)
+    b = rng.uniform(0, 0.5, FRAMES) if scale == "frame" else np.zeros(FRAMES)
+    guess = DepthGuess((a[:, None, None] * inverse + b[:, None, None]).astype(np.float32), None, scale)
+    xyz = np.concatenate([box.floor, box.wall])
+    xyz[::7] *= 1.5  # wrong
+    points = Points(xyz, np.zeros((len(xyz), 3), np.uint8), np.zeros(len(xyz), np.float32))
+    rest = masks, points, cameras.K, cameras.camera_from_world
+    found = learned_depths(guess, at, tracks.sown, *rest)
+    own = np.flatnonzero((box.rest[:, 2] < -0.139) | (box.rest[:, 1] < -0.219))[:250]
+    view = cameras.camera_from_world[FRAMES // 2]
+    true = box.points(float(TIMES[FRAMES // 2]))[own] @ view[2, :3] + view[2, 3]
+    assert np.median(np.abs(np.log(found.depths / true))) < 0.05  # drawn Gaussians have a thickness
+    few = replace(points, **{n: getattr(points, n)[:1] for n in ("xyz", "rgb", "error")})
+    assert np.isnan(learned_depths(guess, at, tracks.sown, masks, few, *rest[2:]).depths).all()
 
 
 def test_a_shadow_is_the_still_scene_but_darker():
