@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from recon.agreement import DISAGREE, agreement
 from recon.attempts import Attempt, attempts_for
 from recon.errors import CameraSolveError
 from recon.events import Listener, Notice
@@ -114,6 +115,7 @@ def _climb(
 ) -> tuple[tuple[Solved, Judgement] | None, list[dict[str, Any]], str]:
     """The best attempt, a row for the report of each, and what was wrong when there is none."""
     best: tuple[Solved, Judgement] | None = None
+    tried: list[tuple[str, Solved, Judgement]] = []
     rows: list[dict[str, Any]] = []
     problem = (
         f"0 of {shot.frames} frames placed; the clip needs sideways camera movement and texture: {ADVICE}"
@@ -142,11 +144,32 @@ def _climb(
             continue
         found = _doubted(judged(solved, shot.frames), attempt, swept, look, cut_off)
         row |= {"models": list(solved.models), **found.to_json()}
+        tried.append((attempt.name, solved, found))
         if best is None or _worth(found) > _worth(best[1]):
             best = solved, found
         if _settles(found, cut_off):
             break
+    if best is not None:
+        best = _beside_others(*best, tried, rows)
     return best, rows, problem
+
+
+def _beside_others(
+    solved: Solved,
+    found: Judgement,
+    tried: list[tuple[str, Solved, Judgement]],
+    rows: list[dict[str, Any]],
+) -> tuple[Solved, Judgement]:
+    """The best attempt in the light of what the others say of the rotations; noted in its row, too."""
+    others = [one for one in tried if one[1] is not solved]
+    agrees = agreement(solved, others, found.frames)
+    if agrees is None:
+        return solved, found
+    own = next(name for name, other, _ in tried if other is solved)
+    next(row for row in rows if row["name"] == own)["agreement"] = agrees.to_json()
+    if found.verdict == "good" and agrees.rotation_deg > DISAGREE:
+        found = replace(found, verdict="unsure", reason=agrees.doubt())
+    return solved, found
 
 
 def _doubted(

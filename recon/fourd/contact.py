@@ -159,9 +159,7 @@ def _wall(
         return None
     rays = homogeneous(feet) @ np.linalg.inv(K).T @ camera[:3, :3].T
     rising = rays @ ground.normal
-    depths = (ground.offset - ground.normal @ camera[:3, 3]) / np.where(
-        np.abs(rising) < 1e-6, -1e-6, rising
-    )
+    depths = (ground.offset - ground.normal @ camera[:3, 3]) / np.where(np.abs(rising) < 1e-6, -1e-6, rising)
     on = (depths > 0) & (depths < 2 * np.quantile(z[near], 0.9))
     cut_off = rows[-1] >= len(mask) - EDGE
     return _Wall(feet[on], (HIDDEN_FOOT if cut_off else 1.0) * depths[on]) if on.any() else None
