@@ -34,8 +34,8 @@ def level_plane(
     camera: np.ndarray,  # [3] its centre
     rng: np.random.Generator,
 ) -> LevelPlane | None:
-    """The nearly level plane beneath a camera on which most points lie (RANSAC, Fischler & Bolles 1981), leant
-    by what they say against a belief in `up`; None when fewer than FEWEST lie on any."""
+    """The nearly level plane beneath a camera on which most points lie (RANSAC, Fischler & Bolles 1981),
+    leant by what they say against a belief in `up`; None when fewer than FEWEST lie on any."""
     if len(points) < FEWEST:
         return None
     best, reach = np.zeros(len(points), bool), 0.0

@@ -106,9 +106,9 @@ def find_world(
 ) -> Similarity:
     """The similarity into our world.
 
-    −y is up (`up`, or estimated from cameras and floor), +z is where the first camera looks horizontally, the median
-    depth of points in the cameras that see them is 1, and the median point is the origin. It
-    depends on the scene only: a moved, turned or scaled input gives the same world.
+    −y is up (`up`, or estimated from cameras and floor), +z is where the first camera looks
+    horizontally, the median depth of points in the cameras that see them is 1, and the median point is
+    the origin. It depends on the scene only: a moved, turned or scaled input gives the same world.
     """
     if up is None:
         up = level_up(estimate_up(world_from_camera), world_from_camera, points)

@@ -104,7 +104,7 @@ def test_up_of_an_orbit_that_looks_down(seed: int) -> None:
 
 
 def leaning(count: int, roll: float, pitch: float) -> np.ndarray:
-    """[F, 4, 4] cameras side by side that all lean alike, 1.5 above y = 1.5: nothing in them tells how much."""
+    """[F, 4, 4] cameras side by side, 1.5 above the floor, that all lean alike: nothing in them tells."""
     poses = np.tile(np.eye(4), (count, 1, 1))
     poses[:, :3, :3] = Rotation.from_euler("zx", [roll, pitch], degrees=True).as_matrix()
     poses[:, 0, 3] = np.linspace(-0.3, 0.3, count)
