@@ -26,6 +26,7 @@ from recon.solve import (
     run_model_job,
     time_limit,
 )
+from recon.thinning import keyframes
 from recon.turning import Turned, dome, fit_turning
 from recon.types import Frames, Shot
 from recon.undistort import Lens
@@ -94,7 +95,10 @@ def solve_cameras(
     swept = sweep_focal(frames, shot, matches, database, work, seed=seed, on_event=on_event)
     if swept is not None:
         evidence["focal_sweep"] = swept.to_json()
-    best, rows, problem = _climb(frames, shot, database, work, swept, look, seed, on_event)
+    few = keyframes(shot, matches)
+    if few:
+        evidence["keyframes"] = len(few)
+    best, rows, problem = _climb(frames, shot, database, work, swept, look, few, seed, on_event)
     if best is None or best[1].verdict == "failed":
         if turned is not None and turned.explained >= BETTER_THAN_NOTHING:
             return _on_a_dome(frames, shot, turned, rows, evidence)
@@ -110,6 +114,7 @@ def _climb(
     work: Path,
     swept: FocalSweep | None,
     look: Probe,
+    few: list[int],
     seed: int,
     on_event: Listener,
 ) -> tuple[tuple[Solved, Judgement] | None, list[dict[str, Any]], str]:
@@ -128,7 +133,8 @@ def _climb(
         row: dict[str, Any] = {"name": attempt.name, "verdict": "failed", "placed": 0, "models": []}
         rows.append(row)
         try:
-            job = mapping_job(attempt, frames, shot, database, seed, limit)
+            first = few if attempt.mapper == "incremental" else []
+            job = mapping_job(attempt, frames, shot, database, seed, limit, first)
             if swept is not None and swept.determined and attempt.start == swept.start:
                 job |= focal_belief(swept, frames)
             solved = run_model_job(job, frames, work, on_event)
