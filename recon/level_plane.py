@@ -6,11 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-TRIES, LEVEL = 200, 0.94
-"""Of RANSAC, and the cosine of the steepest slope (20°)."""
-TOLERANCE, LEANS = 0.04, 0.1
-"""Distance from the plane, by the height of the camera above it, with which a point lies on it; and the
-slope that is usual."""
+LEVEL, LEANS = 0.94, 0.1
+"""Cosine of the steepest slope (20°), and the slope that is usual."""
 FEWEST = 8
 """Points that make a plane."""
 
@@ -33,13 +30,23 @@ def level_plane(
     up: np.ndarray,  # [3] unit
     camera: np.ndarray,  # [3] its centre
     rng: np.random.Generator,
+    *,
+    tries: int,
+    tolerance: float,
+    lowest: bool = False,
 ) -> LevelPlane | None:
     """The nearly level plane beneath a camera on which most points lie (RANSAC, Fischler & Bolles 1981),
-    leant by what they say against a belief in `up`; None when fewer than FEWEST lie on any."""
+    leant by what they say against a belief in `up`; None when fewer than FEWEST lie on any.
+
+    Args:
+        tries: Of RANSAC.
+        tolerance: Distance from the plane with which a point lies on it, by the camera's height above it.
+        lowest: Points beneath a plane speak against it.
+    """
     if len(points) < FEWEST:
         return None
-    best, reach = np.zeros(len(points), bool), 0.0
-    for _ in range(TRIES):
+    best, reach, most = np.zeros(len(points), bool), 0.0, 0
+    for _ in range(tries):
         three = points[rng.choice(len(points), 3, replace=False)]
         normal = np.cross(three[1] - three[0], three[2] - three[0])
         length = np.linalg.norm(normal)
@@ -47,9 +54,13 @@ def level_plane(
             continue
         normal *= np.sign(normal @ up) / length
         above = normal @ (camera - three[0])
-        on = np.abs((points - three[0]) @ normal) < TOLERANCE * above
-        if on.sum() > best.sum():
-            best, reach = on, TOLERANCE * above
+        if above <= 0:
+            continue
+        heights = (points - three[0]) @ normal
+        on = np.abs(heights) < tolerance * above
+        score = int(on.sum()) - (int((heights < -tolerance * above).sum()) if lowest else 0)
+        if score > most:
+            best, reach, most = on, tolerance * above, score
     if best.sum() < FEWEST:
         return None
     middle = points[best].mean(0)

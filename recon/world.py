@@ -13,9 +13,11 @@ UP_PRIOR = 0.001
 """Weight of "cameras stand upright" against "their right vectors are level". At an orbit of ±30° the
 prior moves up by less than half a degree; below some ±2° of turning, where the right vectors
 say nothing about pitch, it decides (0.001 is the variance of right vectors over such an arc)."""
-FLOOR_POINTS, FLOOR, CLEAR = 50, 0.1, 0.6
-"""Points at least, and share of all, that lie on a floor; and share on it of those within three times its
-reach (points spread evenly have a third of these there)."""
+TRIES, TOLERANCE = 2000, 0.02
+"""See `level_plane`. A floor may hold a tenth of the points, and one draw of three in a thousand is of it."""
+FLOOR_POINTS, FLOOR, CLEAR, BENEATH = 50, 0.1, 0.6, 0.1
+"""Points at least, and share of all, that lie on a floor; share on it of those within three times its
+reach (points spread evenly have a third to a half of these there); and points beneath, over those on it."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -77,12 +79,13 @@ def level_up(up: np.ndarray, world_from_camera: np.ndarray, points: Points) -> n
     """[3] unit up direction: that of the dominant level plane beneath the cameras (floor, ground, table), or
     `up` [3] as it is when no plane within 20° of level stands out among the points."""
     camera = np.median(world_from_camera[:, :3, 3], axis=0)
-    plane = level_plane(points.xyz, up, camera, np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    plane = level_plane(points.xyz, up, camera, rng, tries=TRIES, tolerance=TOLERANCE, lowest=True)
     if plane is None or plane.on.sum() < max(FLOOR_POINTS, FLOOR * len(points)):
         return up
-    away = np.abs(points.xyz @ plane.normal - plane.offset)
-    near = away < 3 * plane.reach
-    return plane.normal if (away < plane.reach).sum() > CLEAR * near.sum() else up
+    heights = (points.xyz @ plane.normal - plane.offset) / plane.reach
+    on, near, beneath = (np.sum(part) for part in (abs(heights) < 1, abs(heights) < 3, heights < -3))
+    return plane.normal if on > CLEAR * near and beneath < BENEATH * on else up
 
 
 def seen_depths(world_from_camera: np.ndarray, numbers: np.ndarray, points: Points) -> np.ndarray:

@@ -25,6 +25,8 @@ AROUND = 0.6
 """Of its width and height: how far away from its foot points of the ground are looked for."""
 WIDER = 1
 """Pixels by which outlines lie outside, in the mean: what touches the ground is dark beside it."""
+TRIES, TOLERANCE = 200, 0.04
+"""See `level_plane`."""
 BELIEVED, OFF_GROUND = 0.3, 1.02
 """Quantile of the sizes, over the frames, that is believed; larger ones by this are off the ground."""
 HIDDEN_FOOT = 0.9
@@ -154,7 +156,7 @@ def _wall(
     near = np.flatnonzero(near & (pixels > 0).all(1) & (pixels < mask.shape[::-1]).all(1) & (z > 0))
     near = near[~mask[pixels[near, 1].astype(int), pixels[near, 0].astype(int)]]
     camera = np.linalg.inv(camera_from_world)
-    ground = level_plane(points.xyz[near], UP, camera[:3, 3], rng)
+    ground = level_plane(points.xyz[near], UP, camera[:3, 3], rng, tries=TRIES, tolerance=TOLERANCE)
     if ground is None:
         return None
     rays = homogeneous(feet) @ np.linalg.inv(K).T @ camera[:3, :3].T
