@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from recon.agreement import DISAGREE, agreement
 from recon.attempts import Attempt, attempts_for
 from recon.errors import CameraSolveError
 from recon.events import Listener, Notice
@@ -25,6 +26,7 @@ from recon.solve import (
     run_model_job,
     time_limit,
 )
+from recon.thinning import keyframes
 from recon.turning import Turned, dome, fit_turning
 from recon.types import Frames, Shot
 from recon.undistort import Lens
@@ -93,7 +95,10 @@ def solve_cameras(
     swept = sweep_focal(frames, shot, matches, database, work, seed=seed, on_event=on_event)
     if swept is not None:
         evidence["focal_sweep"] = swept.to_json()
-    best, rows, problem = _climb(frames, shot, database, work, swept, look, seed, on_event)
+    few = keyframes(shot, matches)
+    if few:
+        evidence["keyframes"] = len(few)
+    best, rows, problem = _climb(frames, shot, database, work, swept, look, few, seed, on_event)
     if best is None or best[1].verdict == "failed":
         if turned is not None and turned.explained >= BETTER_THAN_NOTHING:
             return _on_a_dome(frames, shot, turned, rows, evidence)
@@ -109,11 +114,13 @@ def _climb(
     work: Path,
     swept: FocalSweep | None,
     look: Probe,
+    few: list[int],
     seed: int,
     on_event: Listener,
 ) -> tuple[tuple[Solved, Judgement] | None, list[dict[str, Any]], str]:
     """The best attempt, a row for the report of each, and what was wrong when there is none."""
     best: tuple[Solved, Judgement] | None = None
+    tried: list[tuple[str, Solved, Judgement]] = []
     rows: list[dict[str, Any]] = []
     problem = (
         f"0 of {shot.frames} frames placed; the clip needs sideways camera movement and texture: {ADVICE}"
@@ -126,7 +133,8 @@ def _climb(
         row: dict[str, Any] = {"name": attempt.name, "verdict": "failed", "placed": 0, "models": []}
         rows.append(row)
         try:
-            job = mapping_job(attempt, frames, shot, database, seed, limit)
+            first = few if attempt.mapper == "incremental" else []
+            job = mapping_job(attempt, frames, shot, database, seed, limit, first)
             if swept is not None and swept.determined and attempt.start == swept.start:
                 job |= focal_belief(swept, frames)
             solved = run_model_job(job, frames, work, on_event)
@@ -142,11 +150,32 @@ def _climb(
             continue
         found = _doubted(judged(solved, shot.frames), attempt, swept, look, cut_off)
         row |= {"models": list(solved.models), **found.to_json()}
+        tried.append((attempt.name, solved, found))
         if best is None or _worth(found) > _worth(best[1]):
             best = solved, found
         if _settles(found, cut_off):
             break
+    if best is not None:
+        best = _beside_others(*best, tried, rows)
     return best, rows, problem
+
+
+def _beside_others(
+    solved: Solved,
+    found: Judgement,
+    tried: list[tuple[str, Solved, Judgement]],
+    rows: list[dict[str, Any]],
+) -> tuple[Solved, Judgement]:
+    """The best attempt in the light of what the others say of the rotations; noted in its row, too."""
+    others = [one for one in tried if one[1] is not solved]
+    agrees = agreement(solved, others, found.frames)
+    if agrees is None:
+        return solved, found
+    own = next(name for name, other, _ in tried if other is solved)
+    next(row for row in rows if row["name"] == own)["agreement"] = agrees.to_json()
+    if found.verdict == "good" and agrees.rotation_deg > DISAGREE:
+        found = replace(found, verdict="unsure", reason=agrees.doubt())
+    return solved, found
 
 
 def _doubted(

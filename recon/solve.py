@@ -6,7 +6,7 @@ COLMAP (Schönberger & Frahm 2016) through pycolmap, in a child process. What is
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -149,10 +149,17 @@ def check_files(frames: Frames, numbers: list[int]) -> None:
 
 
 def mapping_job(
-    attempt: Attempt, frames: Frames, shot: Shot, database: Path, seed: int, limit: int
+    attempt: Attempt,
+    frames: Frames,
+    shot: Shot,
+    database: Path,
+    seed: int,
+    limit: int,
+    keyframes: Sequence[int] = (),
 ) -> dict[str, Any]:
-    """The child's job for one attempt."""
-    long = shot.frames > LONG_SHOT
+    """The child's job for one attempt; with `keyframes` (numbers) these are mapped first, and the others
+    placed in their model."""
+    long = (len(keyframes) or shot.frames) > LONG_SHOT
     incremental = {
         "min_model_size": 3,
         "max_num_models": MODELS_AT_MOST,
@@ -168,19 +175,29 @@ def mapping_job(
         "focal_known": attempt.focal_locked,
         "mapper": attempt.mapper,
         "options": {**(incremental if attempt.mapper == "incremental" else {}), **attempt.options},
+        "keyframes": [frames.file_name(number) for number in keyframes],
     }
 
 
 def run_model_job(job: dict[str, Any], frames: Frames, work: Path, on_event: Listener) -> Solved | None:
     """Run a "map" or "triangulate" job and read what it made; None when it made no model."""
     where = places(work, ".solved")
+    rest = work / ".solved_rest.npz"
     try:
         remove(Path(where["result"]))
-        run_job({**job, **where}, work, progress(on_event))
-        return load_solved(where["result"], frames)
+        run_job({**job, **where, "rest": str(rest)}, work, progress(on_event))
+        solved = load_solved(where["result"], frames)
+        return _better(solved, load_solved(str(rest), frames), len(job["names"])) if rest.exists() else solved
     finally:
-        for place in where.values():
+        for place in (*where.values(), rest):
             remove(Path(place))
+
+
+def _better(plain: Solved | None, more: Solved | None, frames: int) -> Solved | None:
+    """The model with more frames, unless the judge thinks less of it."""
+    if plain is None or more is None:
+        return plain
+    return more if judged(more, frames).rank >= judged(plain, frames).rank else plain
 
 
 def read_matches(path: Path) -> Matches:

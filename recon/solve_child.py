@@ -20,6 +20,10 @@ from typing import Any
 import numpy as np
 
 from recon.adjustment import adjustment, weigh_focal
+from recon.attempts import locked_options
+from recon.judge import ENOUGH_PLACED
+from recon.placement import place_rest
+from recon.solve_results import save_model, write_matches
 
 BATCH = 8
 """Images per extraction call: small enough for a moving progress bar."""
@@ -104,7 +108,7 @@ def _features(job: dict[str, Any], tell: Any) -> None:
             verification_options=verification,
         )
     if job["matches"]:
-        _write_matches(job)
+        write_matches(job)
 
 
 def _options(job: dict[str, Any]) -> Any:
@@ -127,11 +131,15 @@ def _global_options(job: dict[str, Any]) -> Any:
 
 
 def _map(job: dict[str, Any], tell: Any) -> None:
-    """Incremental or global mapping of the database; the largest model becomes the result."""
+    """Incremental or global mapping of the database; the largest model becomes the result.
+
+    With "keyframes" these are mapped first, and the others placed in their model; where that places too
+    few, all are mapped as without. With "rest", frames that the largest model lacks are placed in it, and
+    that becomes a second result.
+    """
     import pycolmap
 
     pycolmap.set_random_seed(job["seed"])
-    total = len(job["names"])
     with pycolmap.Database.open(job["database"]) as database:
         if job["start"]:
             # A pair is taken on trust: its angle may be less than the mapper would ask for.
@@ -148,15 +156,47 @@ def _map(job: dict[str, Any], tell: Any) -> None:
         camera.params = [float(value) for value in job["params"]]
         camera.has_prior_focal_length = job["focal_known"]
         database.update_camera(camera)
-    placed = 0
+    scratch = Path(job["scratch"])
+    scratch.mkdir(parents=True, exist_ok=True)
+    if job.get("keyframes"):
+        model = _map_thinned(job, tell)
+        if model is not None:
+            save_model(job, model, [model.num_reg_images()])
+            return
+    ranked = _mapped(job, scratch, tell)
+    _weigh_focal(ranked, job, tell)
+    sizes = [model.num_reg_images() for model in ranked]
+    save_model(job, ranked[0] if ranked else None, sizes)
+    if ranked and job.get("rest") and sizes[0] < len(job["names"]) and _place_rest(ranked[0], job, tell):
+        save_model({**job, "result": job["rest"]}, ranked[0], [ranked[0].num_reg_images(), *sizes[1:]])
+
+
+def _map_thinned(job: dict[str, Any], tell: Any) -> Any:
+    """The model of the keyframes with the others placed in it; None when too few of either are placed."""
+    names = job["keyframes"]
+    changes = {"image_names": names, "extract_colors": False, "max_num_models": 1}
+    few = {**job, "names": names, "options": {**job["options"], **changes}}
+    scratch = Path(job["scratch"]) / "keyframes"
+    scratch.mkdir()
+    ranked = _mapped(few, scratch, tell)
+    if not ranked or ranked[0].num_reg_images() < ENOUGH_PLACED * len(names):
+        return None
+    _weigh_focal(ranked, job, tell)
+    _place_rest(ranked[0], job, tell)
+    return ranked[0] if ranked[0].num_reg_images() >= ENOUGH_PLACED * len(job["names"]) else None
+
+
+def _mapped(job: dict[str, Any], scratch: Path, tell: Any) -> list[Any]:
+    """The models of a mapper, largest first."""
+    import pycolmap
+
+    total, placed = len(job["names"]), 0
 
     def placing(start: int) -> None:
         nonlocal placed
         placed = placed + 1 if start == 0 else start
         tell(min(placed, total), total, "placing frames")
 
-    scratch = Path(job["scratch"])
-    scratch.mkdir(parents=True, exist_ok=True)
     if job["mapper"] == "global":
         tell(0, None, "placing all frames at once")
         models = pycolmap.global_mapping(
@@ -171,11 +211,23 @@ def _map(job: dict[str, Any], tell: Any) -> None:
             initial_image_pair_callback=lambda: placing(2),
             next_image_callback=lambda: placing(0),
         )
-    ranked = sorted(models.values(), key=lambda model: (-model.num_reg_images(), -model.num_points3D()))
+    return sorted(models.values(), key=lambda model: (-model.num_reg_images(), -model.num_points3D()))
+
+
+def _weigh_focal(ranked: list[Any], job: dict[str, Any], tell: Any) -> None:
     if ranked and "belief" in job:
-        tell(total, total, "refining the focal length")
+        tell(len(job["names"]), len(job["names"]), "refining the focal length")
         weigh_focal(ranked[0], **job["belief"])
-    _save(job, ranked[0] if ranked else None, [model.num_reg_images() for model in ranked])
+
+
+def _place_rest(model: Any, job: dict[str, Any], tell: Any) -> int:
+    """Place the frames that a model lacks; how many."""
+    tell(model.num_reg_images(), len(job["names"]), "placing the other frames")
+    # Options of the global mapper, whose lens is always locked, have other names.
+    given = job["options"] if job["mapper"] == "incremental" else locked_options()
+    placed = place_rest(model, job["database"], job["names"], _options({**job, "options": given}))
+    model.extract_colors_for_all_images(job["folder"])
+    return placed
 
 
 def _sweep(job: dict[str, Any], tell: Any) -> None:
@@ -183,33 +235,6 @@ def _sweep(job: dict[str, Any], tell: Any) -> None:
     for done, one in enumerate(job["jobs"]):
         tell(done, len(job["jobs"]), "trying focal lengths")
         _map(one, lambda done, total, note: None)
-
-
-def _write_matches(job: dict[str, Any]) -> None:
-    """The verified matches of every pair of frames."""
-    import pycolmap
-
-    pairs: list[tuple[int, int]] = []
-    first: list[np.ndarray] = []
-    second: list[np.ndarray] = []
-    with pycolmap.Database.open(job["database"]) as database:
-        images = sorted(database.read_all_images(), key=lambda image: image.name)
-        keypoints = {image.image_id: database.read_keypoints(image.image_id)[:, :2] for image in images}
-        for i, a in enumerate(images):
-            for b in images[i + 1 :]:
-                if database.exists_two_view_geometry(a.image_id, b.image_id):
-                    found = database.read_two_view_geometry(a.image_id, b.image_id).inlier_matches
-                    pairs.append((int(Path(a.name).stem), int(Path(b.name).stem)))
-                    first.append(keypoints[a.image_id][found[:, 0]])
-                    second.append(keypoints[b.image_id][found[:, 1]])
-    with Path(job["matches"]).open("wb") as file:
-        np.savez(
-            file,
-            pairs=np.array(pairs, np.int64).reshape(-1, 2),
-            lengths=np.array([len(points) for points in first], np.int64),
-            first=np.concatenate([*first, np.zeros((0, 2))]),
-            second=np.concatenate([*second, np.zeros((0, 2))]),
-        )
 
 
 def _triangulate(job: dict[str, Any], tell: Any) -> None:
@@ -239,55 +264,7 @@ def _triangulate(job: dict[str, Any], tell: Any) -> None:
         options = _options({**job, "options": changes})
         model = pycolmap.triangulate_points(model, *place, clear_points=True, options=options)
     model.extract_colors_for_all_images(job["folder"])
-    _save(job, model, [model.num_reg_images()])
-
-
-def _save(job: dict[str, Any], model: Any, sizes: list[int]) -> None:
-    """Poses, lens, points and tracks as arrays; names are frame numbers with an extension."""
-    arrays: dict[str, np.ndarray] = {"models": np.array(sizes, np.int64)}
-    if model is not None:
-        images = sorted((model.images[i] for i in model.reg_image_ids()), key=lambda image: image.name)
-        number = {image.image_id: int(Path(image.name).stem) for image in images}
-        camera = model.cameras[images[0].camera_id]
-        ids = sorted(model.points3D)
-        points = [model.points3D[i] for i in ids]
-        observed = [
-            (number[seen.image_id], *model.images[seen.image_id].points2D[seen.point2D_idx].xy)
-            for point in points
-            for seen in sorted(
-                point.track.elements, key=lambda seen: (number[seen.image_id], seen.point2D_idx)
-            )
-        ]
-        model.update_point_3d_errors()
-        arrays |= {
-            "numbers": np.array(list(number.values()), np.int64),
-            "camera_from_world": np.array([image.cam_from_world().matrix() for image in images]),
-            "K": np.array(camera.calibration_matrix(), float),
-            "params": np.array(camera.params, float),
-            "xyz": np.array([point.xyz for point in points], float).reshape(-1, 3),
-            "rgb": np.array([point.color for point in points], np.uint8).reshape(-1, 3),
-            "error": np.array([point.error for point in points], np.float32),
-            "track_lengths": np.array([point.track.length() for point in points], np.int64),
-            "observed": np.array(observed, np.float32).reshape(-1, 3),
-            "explained": np.array(len(observed) / max(1, _matched(job["database"], set(number)))),
-        }
-    with Path(job["result"]).open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
-
-
-def _matched(database_path: str, images: set[int]) -> int:
-    """How many keypoints of these images have a verified match among them."""
-    import pycolmap
-
-    matched: dict[int, list[np.ndarray]] = {image: [] for image in images}
-    with pycolmap.Database.open(database_path) as database:
-        for first in images:
-            for second in images:
-                if first < second and database.exists_two_view_geometry(first, second):
-                    pairs = database.read_two_view_geometry(first, second).inlier_matches
-                    matched[first].append(pairs[:, 0])
-                    matched[second].append(pairs[:, 1])
-    return sum(len(np.unique(np.concatenate(lists))) for lists in matched.values() if lists)
+    save_model(job, model, [model.num_reg_images()])
 
 
 JOBS = {

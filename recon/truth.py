@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
+from recon.agreement import rotations_apart
 from recon.errors import CameraSolveError
 from recon.known_cameras import KnownCameras, read_known
 from recon.types import Cameras, Frames
@@ -62,17 +62,11 @@ def pose_error(cameras: Cameras, truth: KnownCameras) -> dict[str, float | None]
     extent = float(np.linalg.norm(np.ptp(centres, axis=0)))
     moved = align(found[:, :3, 3], centres).points(found[:, :3, 3])
     ate = float(np.sqrt(((moved - centres) ** 2).sum(axis=1).mean()))
-    # The relative rotation of two cameras does not depend on the world, so nothing is aligned.
-    first, second = np.array(list(combinations(range(len(numbers)), 2))).T
-    turns = [poses[first, :3, :3].transpose(0, 2, 1) @ poses[second, :3, :3] for poses in (found, wanted)]
-    # |A - B| = 2 sqrt(2) sin(angle / 2): exact near zero, where the arc cosine of a trace is not.
-    chord = np.linalg.norm(turns[0] - turns[1], axis=(1, 2)) / np.sqrt(8)
-    angles = np.degrees(2 * np.arcsin(np.clip(chord, 0, 1)))
     K = cameras.K[0] if cameras.lens_K is None else cameras.lens_K
     focal = (K[0, 0] + K[1, 1]) / 2
     return {
         "ate_percent": 100 * ate / extent if extent > 1e-12 else None,
-        "rotation_deg": float(np.median(angles)),
+        "rotation_deg": rotations_apart(found[:, :3, :3], wanted[:, :3, :3]),
         "focal_percent": float(100 * abs(focal / truth.lens.focal - 1)),
         "cameras": float(len(numbers)),
     }

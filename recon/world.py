@@ -6,12 +6,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from recon.level_plane import level_plane
 from recon.types import Cameras, Points
 
 UP_PRIOR = 0.001
 """Weight of "cameras stand upright" against "their right vectors are level". At an orbit of ±30° the
 prior moves up by less than half a degree; below some ±2° of turning, where the right vectors
 say nothing about pitch, it decides (0.001 is the variance of right vectors over such an arc)."""
+TRIES, TOLERANCE = 2000, 0.02
+"""See `level_plane`. A floor may hold a tenth of the points, and one draw of three in a thousand is of it."""
+FLOOR_POINTS, FLOOR, CLEAR, BENEATH = 50, 0.1, 0.6, 0.1
+"""Points at least, and share of all, that lie on a floor; share on it of those within three times its
+reach (points spread evenly have a third to a half of these there); and points beneath, over those on it."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -69,6 +75,19 @@ def estimate_up(world_from_camera: np.ndarray) -> np.ndarray:
     return up if up @ prior >= 0 else -up
 
 
+def level_up(up: np.ndarray, world_from_camera: np.ndarray, points: Points) -> np.ndarray:
+    """[3] unit up direction: that of the dominant level plane beneath the cameras (floor, ground, table), or
+    `up` [3] as it is when no plane within 20° of level stands out among the points."""
+    camera = np.median(world_from_camera[:, :3, 3], axis=0)
+    rng = np.random.default_rng(0)
+    plane = level_plane(points.xyz, up, camera, rng, tries=TRIES, tolerance=TOLERANCE, lowest=True)
+    if plane is None or plane.on.sum() < max(FLOOR_POINTS, FLOOR * len(points)):
+        return up
+    heights = (points.xyz @ plane.normal - plane.offset) / plane.reach
+    on, near, beneath = (np.sum(part) for part in (abs(heights) < 1, abs(heights) < 3, heights < -3))
+    return plane.normal if on > CLEAR * near and beneath < BENEATH * on else up
+
+
 def seen_depths(world_from_camera: np.ndarray, numbers: np.ndarray, points: Points) -> np.ndarray:
     """[N] z distances of points from the cameras that saw them (from all, when there are no tracks)."""
     camera_from_world = np.linalg.inv(world_from_camera)
@@ -90,11 +109,14 @@ def find_world(
 ) -> Similarity:
     """The similarity into our world.
 
-    −y is up (`up`, or estimated), +z is where the first camera looks horizontally, the median
-    depth of points in the cameras that see them is 1, and the median point is the origin. It
-    depends on the scene only: a moved, turned or scaled input gives the same world.
+    −y is up (`up`, or estimated from cameras and floor), +z is where the first camera looks
+    horizontally, the median depth of points in the cameras that see them is 1, and the median point is
+    the origin. It depends on the scene only: a moved, turned or scaled input gives the same world.
     """
-    up = estimate_up(world_from_camera) if up is None else np.asarray(up) / np.linalg.norm(up)
+    if up is None:
+        up = level_up(estimate_up(world_from_camera), world_from_camera, points)
+    else:
+        up = np.asarray(up) / np.linalg.norm(up)
     down = -up
     # Which way is "ahead" is free; a camera that looks straight down is taken by its top edge.
     for ahead in (world_from_camera[0, :3, 2], -world_from_camera[0, :3, 1], world_from_camera[0, :3, 0]):

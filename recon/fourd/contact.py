@@ -13,6 +13,7 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from recon.flow import homogeneous, project
+from recon.level_plane import FEWEST, level_plane
 from recon.types import Points
 
 UP = np.array([0.0, -1.0, 0.0])
@@ -24,13 +25,8 @@ AROUND = 0.6
 """Of its width and height: how far away from its foot points of the ground are looked for."""
 WIDER = 1
 """Pixels by which outlines lie outside, in the mean: what touches the ground is dark beside it."""
-TRIES, LEVEL = 200, 0.94
-"""Of RANSAC, and the cosine of the steepest slope."""
-TOLERANCE, LEANS = 0.04, 0.1
-"""Distance from the ground, by the height of the camera above it, with which a point lies on it; and the
-slope that is usual."""
-FEWEST = 8
-"""Points that make a ground."""
+TRIES, TOLERANCE = 200, 0.04
+"""See `level_plane`."""
 BELIEVED, OFF_GROUND = 0.3, 1.02
 """Quantile of the sizes, over the frames, that is believed; larger ones by this are off the ground."""
 HIDDEN_FOOT = 0.9
@@ -160,44 +156,12 @@ def _wall(
     near = np.flatnonzero(near & (pixels > 0).all(1) & (pixels < mask.shape[::-1]).all(1) & (z > 0))
     near = near[~mask[pixels[near, 1].astype(int), pixels[near, 0].astype(int)]]
     camera = np.linalg.inv(camera_from_world)
-    ground = _ground(points.xyz[near], camera[:3, 3], rng)
+    ground = level_plane(points.xyz[near], UP, camera[:3, 3], rng, tries=TRIES, tolerance=TOLERANCE)
     if ground is None:
         return None
-    normal, offset = ground
     rays = homogeneous(feet) @ np.linalg.inv(K).T @ camera[:3, :3].T
-    down = rays @ normal
-    depths = (offset - normal @ camera[:3, 3]) / np.where(np.abs(down) < 1e-6, 1e-6, down)
+    rising = rays @ ground.normal
+    depths = (ground.offset - ground.normal @ camera[:3, 3]) / np.where(np.abs(rising) < 1e-6, -1e-6, rising)
     on = (depths > 0) & (depths < 2 * np.quantile(z[near], 0.9))
     cut_off = rows[-1] >= len(mask) - EDGE
     return _Wall(feet[on], (HIDDEN_FOOT if cut_off else 1.0) * depths[on]) if on.any() else None
-
-
-def _ground(
-    near: np.ndarray,  # [N, 3] still points around a foot
-    camera: np.ndarray,  # [3] its centre
-    rng: np.random.Generator,
-) -> tuple[np.ndarray, float] | None:
-    """Normal [3], downwards, and offset of the ground among them: the nearly level plane on which most lie
-    (RANSAC), leant by what they say against a belief in the vertical."""
-    if len(near) < FEWEST:
-        return None
-    best, reach = np.zeros(len(near), bool), 0.0
-    for _ in range(TRIES):
-        three = near[rng.choice(len(near), 3, replace=False)]
-        normal = np.cross(three[1] - three[0], three[2] - three[0])
-        length = np.linalg.norm(normal)
-        if abs(normal @ UP) < LEVEL * length or length == 0:
-            continue
-        normal *= np.sign(normal @ -UP) / length
-        beneath = normal @ (three[0] - camera)
-        on = np.abs((near - three[0]) @ normal) < TOLERANCE * beneath
-        if on.sum() > best.sum():
-            best, reach = on, TOLERANCE * beneath
-    if best.sum() < FEWEST:
-        return None
-    middle = near[best].mean(0)
-    aside = 2 / reach * (near[best] - middle)[:, [0, 2]]
-    down = 2 / reach * (near[best] - middle) @ -UP
-    slopes = np.linalg.solve(aside.T @ aside + np.eye(2) / LEANS**2, aside.T @ down)
-    normal = np.array([-slopes[0], 1.0, -slopes[1]])
-    return normal, float(normal @ middle)

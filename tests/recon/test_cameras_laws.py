@@ -20,7 +20,7 @@ from recon.scene import SceneFolder
 from recon.truth import align, pose_error
 from recon.types import Cameras, Frames, Points, Shot
 from recon.undistort import Lens, undistort_images, undistort_points
-from recon.world import Similarity, estimate_up, find_world, into_world, seen_depths
+from recon.world import Similarity, estimate_up, find_world, into_world, level_up, seen_depths
 from tests.recon import textured_room
 
 LENS = textured_room.lens()
@@ -101,6 +101,55 @@ def test_up_of_an_orbit_that_looks_down(seed: int) -> None:
     poses = np.tile(np.eye(4), (15, 1, 1))
     poses[:, :3, :3] = (turn * Rotation.from_euler("x", -30, degrees=True) * roll).as_matrix()
     assert np.degrees(np.arccos(-estimate_up(poses)[1])) < 1
+
+
+def leaning(count: int, roll: float, pitch: float) -> np.ndarray:
+    """[F, 4, 4] cameras side by side, 1.5 above the floor, that all lean alike: nothing in them tells."""
+    poses = np.tile(np.eye(4), (count, 1, 1))
+    poses[:, :3, :3] = Rotation.from_euler("zx", [roll, pitch], degrees=True).as_matrix()
+    poses[:, 0, 3] = np.linspace(-0.3, 0.3, count)
+    return poses
+
+
+def cloud(seed: int, floor: int, things: int) -> Points:
+    """Points of a floor at y = 1.5, a little off it, and of things and a wall above it."""
+    rng = np.random.default_rng(seed)
+    ground = rng.uniform([-2, 1.5, 2], [2, 1.5, 6], (floor, 3)) + rng.normal(0, 0.01, (floor, 3))
+    above = rng.uniform([-2, -1, 2], [2, 1.5, 6], (things, 3))
+    wall = rng.uniform([-2, -1, 6], [2, 1.5, 6], (things, 3)) + rng.normal(0, 0.01, (things, 3))
+    xyz = np.concatenate([ground, above, wall])
+    return Points(xyz, np.zeros((len(xyz), 3), np.uint8), np.zeros(len(xyz), np.float32))
+
+
+def degrees_from_up(up: np.ndarray) -> float:
+    return float(np.degrees(np.arccos(np.clip(-up[1], -1, 1))))
+
+
+@pytest.mark.parametrize(("roll", "pitch"), [(8, 0), (0, -12), (-6, 9)])
+def test_up_is_that_of_the_floor_when_all_cameras_lean(roll: float, pitch: float) -> None:
+    poses, points = leaning(9, roll, pitch), cloud(roll % 5, 300, 300)
+    assert degrees_from_up(estimate_up(poses)) > 7
+    assert degrees_from_up(level_up(estimate_up(poses), poses, points)) < 0.5
+    rotation = find_world(poses, np.arange(9), points).rotation
+    assert degrees_from_up(rotation.T @ [0, -1, 0]) < 0.5
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_up_stays_the_cameras_where_there_is_no_floor(seed: int) -> None:
+    """Walls and things have a nearly level plane that holds most of them, but none that stands out."""
+    poses = leaning(9, 5, -5)
+    up = estimate_up(poses)
+    assert level_up(up, poses, cloud(seed, 0, 400)) is up
+    assert level_up(up, poses, cloud(seed, 20, 30)) is up  # too few to believe
+
+
+def test_up_is_not_a_ceilings_or_a_steep_slopes() -> None:
+    """Only a plane beneath the cameras and within 20° of their up is a floor."""
+    poses, points = leaning(9, 5, -5), cloud(0, 600, 50)
+    up = estimate_up(poses)
+    for turn in (180, 40):
+        turned = replace(points, xyz=points.xyz @ Rotation.from_euler("z", turn, degrees=True).as_matrix().T)
+        assert level_up(up, poses, turned) is up
 
 
 def test_similarity_round_trip() -> None:
