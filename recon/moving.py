@@ -4,6 +4,7 @@ whether a still scene explains what is left of the picture."""
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -12,10 +13,12 @@ from PIL import Image
 
 from recon.errors import CameraSolveError
 from recon.events import Listener, Notice, StageProgress
+from recon.fine_tracks import fine_tracks
 from recon.followers import follower_masks, neighbours_agree
 from recon.frame_flow import FrameFlows
 from recon.ladder import solve_cameras
 from recon.motion import MotionMasks, motion_masks, read_masks, write_masks
+from recon.polish import polish
 from recon.rigid_flow import StaticFlow, rigid_masks, static_flow
 from recon.scene import link_or_copy, remove, replacing
 from recon.solve import Solution, find_matches
@@ -38,6 +41,8 @@ SOUGHT, AS_CLOSE = 2, 1.05
 which other cameras are worse: what is kept out of the solve in doubt does no harm, what is in it does."""
 MOST_FRAMES = 60
 """Of a shot in which all pairs of frames are matched."""
+MOST_POLISHED = 150
+"""Frames of a shot whose cameras are adjusted all at once to points that are followed."""
 FOLLOWED = 2
 """Times that what follows is looked for: better cameras show it better."""
 
@@ -81,9 +86,11 @@ def solve_around_motion(
                     found = look.from_cameras(chained, found.motion, found.masks, chained_flow)
                 found = look.without_followers(chained, found)
         solution, motion, masks, flow = found.solution, found.motion, found.masks, found.flow
-    if motion.camera != "given" and flow.explained >= BELIEVED:
-        found = look.from_long_tracks(_Found(solution, motion, masks, flow))
-        solution, motion, masks, flow = found.solution, found.motion, found.masks, found.flow
+    if flow.explained >= BELIEVED:
+        if motion.camera != "given":
+            found = look.from_long_tracks(_Found(solution, motion, masks, flow))
+            solution, motion, masks, flow = found.solution, found.motion, found.masks, found.flow
+        solution = look.polished(solution, motion if masks else None)
     evidence = {**solution.evidence, "static_flow": round(flow.explained, 3)}
     found = solution.judgement
     if found.verdict == "good" and flow.explained < BELIEVED:
@@ -114,6 +121,28 @@ class _LookAgain:
     flows: FrameFlows
     seed: int
     on_event: Listener
+
+    @cached_property
+    def long_tracks(self) -> LongTracks:
+        """Points of the whole picture."""
+        return LongTracks(self.frames, np.array(self.shot.numbers))
+
+    def polished(self, solution: Solution, motion: MotionMasks | None) -> Solution:
+        """The cameras adjusted to points of the still scene that are followed finely, as long as the shot is
+        not too long for it."""
+        if self.shot.frames > MOST_POLISHED:
+            return solution
+        self.on_event(StageProgress("cameras", 0, None, "following points"))
+        coarse = self.long_tracks
+        fine = fine_tracks(
+            *(self.frames, solution.solved, coarse.tracks, coarse.numbers, coarse.shrink, motion),
+            seed=self.seed,
+        )
+        try:
+            return polish(solution, fine, self.shot.frames, self.work, self.on_event)
+        except CameraSolveError as error:  # what was found stands
+            self.on_event(Notice(f"cameras were not adjusted to followed points: {error}", warning=True))
+            return solution
 
     def solve(self, masks: Path | None, chain: bool = False) -> Solution | None:
         try:
@@ -150,7 +179,7 @@ class _LookAgain:
     def from_long_tracks(self, found: _Found) -> _Found:
         """The cameras without what moves as seen over many frames, unless points of the whole picture that
         are followed for long agree less with them."""
-        tracks, before = LongTracks(self.frames, np.array(self.shot.numbers)), found
+        tracks, before = self.long_tracks, found
         misses, tried = tracks.misses(found.solution.solved), None
         for _ in range(SOUGHT):
             motion = tracks.masks(misses)

@@ -38,6 +38,7 @@ class LongTracks:
         self.frames, self.numbers = frames, numbers
         self.images = [small_frame(frames, int(number)) for number in numbers]
         height, width = self.images[0].shape[:2]
+        self.shrink = width / frames.width
         self.tracks = follow(self.images, np.ones((len(numbers), height, width), bool))
 
     def misses(self, solved: Solved) -> np.ndarray:
@@ -46,16 +47,14 @@ class LongTracks:
         common = np.isin(self.numbers, solved.numbers)
         place = np.searchsorted(solved.numbers, self.numbers[common])
         xy, seen = self.tracks.xy[:, common], self.tracks.seen[:, common]
-        K, shrink = solved.lens.K, self.images[0].shape[1] / self.frames.width
-        local = (xy.reshape(-1, 2) / shrink - K[:2, 2]) / K[[0, 1], [0, 1]]
-        local = solved.lens.undistort(local).reshape(xy.shape)
-        scale = solved.lens.focal * shrink
+        straight = self.shrink * solved.lens.straight(xy / self.shrink)
+        scale = solved.lens.focal * self.shrink
         pinhole = np.broadcast_to(np.diag([scale, scale, 1.0]), (int(common.sum()), 3, 3))
         camera_from_world = np.linalg.inv(solved.world_from_camera)[place]
         out = np.full(len(xy), np.nan)
         known = np.flatnonzero(seen.sum(1) >= 3)
         for some in np.split(known, range(BATCH, len(known), BATCH)):
-            tracks = Tracks(scale * local[some], seen[some], np.zeros(len(some), int))
+            tracks = Tracks(straight[some], seen[some], np.zeros(len(some), int))
             out[some] = still_points(tracks, pinhole, camera_from_world)[0] if len(some) else np.nan
         return out
 

@@ -66,6 +66,11 @@ class Lens:
             found = found + rays - self.distort(found)
         return found
 
+    def straight(self, pixels: np.ndarray) -> np.ndarray:
+        """[..., 2] pixels of the distorted frame to where a lens of this focal length without distortion
+        has them, from its principal point."""
+        return self.focal * self.undistort((pixels.astype(float) - self.K[:2, 2]) / self.K[[0, 1], [0, 1]])
+
     def project(self, rays: np.ndarray) -> np.ndarray:
         """[..., 2] image-plane coordinates to [..., 2] pixels of the distorted frame."""
         return self.distort(rays) * self.K[[0, 1], [0, 1]] + self.K[:2, 2]
