@@ -20,8 +20,9 @@ from recon.mask_files import MotionMasks, margin
 from recon.solve import Solved
 from recon.types import Frames
 
-WINDOW = 15
-"""Pixels of the square that is compared, at a long side of 480."""
+WINDOW = 11
+"""Pixels of the square that is compared, at a long side of 480. In wide ones there is more of what is
+at another depth and goes another way."""
 OFF_CHAIN = 3.0
 """Pixels from where the chain leads, beyond which it was something else, at a long side of 480."""
 TEXTURE = 1e-3

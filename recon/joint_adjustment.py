@@ -11,8 +11,6 @@ import numpy as np
 from recon.adjustment import adjustment
 
 ITERATIONS = 80
-NOISE = 0.5
-"""Pixels beyond which an observation pulls less than its square."""
 
 
 def adjust_arrays(job: dict[str, Any], tell: Any) -> None:
@@ -20,7 +18,7 @@ def adjust_arrays(job: dict[str, Any], tell: Any) -> None:
 
     The file `job["arrays"]` holds camera_from_world [F, 4, 4], focal, points [P, 3] and their observations:
     rows `point`, `frame` [M], `xy` [M, 2] from the principal point. `job["result"]` gets the first three as
-    adjusted.
+    adjusted. `job["noise"]`: pixels beyond which an observation pulls less than its square.
     """
     import pycolmap
 

@@ -15,7 +15,6 @@ import numpy as np
 
 from recon.events import Listener
 from recon.fine_tracks import FineTracks
-from recon.joint_adjustment import NOISE
 from recon.scene import remove
 from recon.solve import Solution, Solved, judged, progress
 from recon.solver_process import run_job
@@ -23,9 +22,9 @@ from recon.types import Points
 
 FEWEST = 100
 """Points, from which they say something."""
-OBSERVED = 2
-"""Times the median miss of the points, from which an observation pulls less than its square, if that is more
-than `NOISE`: generated frames bend."""
+NOISE, OBSERVED = 0.2, 2.5
+"""Pixels, and times the median miss of the points, from which an observation pulls less than its square.
+Points at the rim of something nearer are off by some tenths, all the same way; generated frames bend."""
 CLOSE, ANGLE = 1.0, 0.3
 """Pixels by which a point may miss, and degrees under which it must be seen, to be one of the scene's."""
 TURNED = 3.0
