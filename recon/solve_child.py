@@ -178,7 +178,7 @@ def _map_thinned(job: dict[str, Any], tell: Any) -> Any:
     changes = {"image_names": names, "extract_colors": False, "max_num_models": 1}
     few = {**job, "names": names, "options": {**job["options"], **changes}}
     scratch = Path(job["scratch"]) / "keyframes"
-    scratch.mkdir()
+    scratch.mkdir(exist_ok=True)  # an interrupted run may have left it
     ranked = _mapped(few, scratch, tell)
     if not ranked or ranked[0].num_reg_images() < ENOUGH_PLACED * len(names):
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 from recon.matches import Matches
+from recon.solve import LONG_SHOT
 from recon.types import Shot
 
 FEWEST = 24
@@ -17,7 +18,8 @@ is too fast for them, frames between are placed from the model's two sides."""
 
 
 def keyframes(shot: Shot, matches: Matches) -> list[int]:
-    """Global numbers of frames evenly spaced, as few as hang together; [] when all are needed.
+    """Global numbers of frames evenly spaced, as few as hang together; [] when all are needed, and for a
+    short shot.
 
     What is a small enough step is a question of what can still be matched: 24 pixels between frames of a
     long side of 640 are no trouble, and half a pixel is where triangulation has nothing to hold on to.
@@ -25,6 +27,8 @@ def keyframes(shot: Shot, matches: Matches) -> list[int]:
     counts = {
         (int(a), int(b)): len(points) for (a, b), points in zip(matches.pairs, matches.first, strict=True)
     }
+    if shot.frames <= LONG_SHOT:
+        return []
     for stride in STRIDES:
         few = list(shot.numbers)[::stride]
         linked = [counts.get(pair, 0) >= MATCHES for pair in itertools.pairwise(few)]

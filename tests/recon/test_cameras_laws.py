@@ -127,7 +127,7 @@ def degrees_from_up(up: np.ndarray) -> float:
 
 @pytest.mark.parametrize(("roll", "pitch"), [(8, 0), (0, -12), (-6, 9)])
 def test_up_is_that_of_the_floor_when_all_cameras_lean(roll: float, pitch: float) -> None:
-    poses, points = leaning(9, roll, pitch), cloud(roll % 5, 300, 300)
+    poses, points = leaning(9, roll, pitch), cloud(abs(int(roll)), 300, 300)
     assert degrees_from_up(estimate_up(poses)) > 7
     assert degrees_from_up(level_up(estimate_up(poses), poses, points)) < 0.5
     rotation = find_world(poses, np.arange(9), points).rotation

@@ -15,7 +15,7 @@ from recon.attempts import attempts_for
 from recon.events import StageProgress, ignore
 from recon.matches import Matches
 from recon.scene import SceneFolder
-from recon.solve import Solved, find_features, judged, mapping_job, run_model_job
+from recon.solve import LONG_SHOT, Solved, find_features, judged, mapping_job, run_model_job
 from recon.thinning import FEWEST, MATCHES, keyframes
 from recon.types import Shot
 from tests.recon import textured_room
@@ -111,7 +111,7 @@ def test_keyframes_are_as_few_as_hang_together(frames: int, reach: int, stride: 
 
 
 def test_short_shots_are_not_thinned_and_a_few_gaps_do_not_matter() -> None:
-    short, long = Shot(0, 0, 2 * FEWEST - 2), Shot(0, 0, 4 * FEWEST)
+    short, long = Shot(0, 0, LONG_SHOT), Shot(0, 0, 4 * FEWEST)
     assert keyframes(short, linked(short, 16)) == []
     assert keyframes(long, linked(long, 16, (40, 44))) == list(range(0, 4 * FEWEST, 4))
     assert keyframes(long, linked(long, 16, tuple(range(0, 4 * FEWEST, 12)))) == []
