@@ -54,10 +54,13 @@ def adjust_arrays(job: dict[str, Any], tell: Any) -> None:
     pycolmap.bundle_adjustment(model, options)
     moved = np.tile(np.eye(4), (len(poses), 1, 1))
     moved[:, :3] = [model.images[f + 1].cam_from_world().matrix() for f in range(len(poses))]
+    gone = np.full(3, np.nan)  # a point that came to lie behind a camera
     with Path(job["result"]).open("wb") as file:
         np.savez(
             file,
             camera_from_world=moved,
             focal=np.array(model.cameras[1].params[0]),
-            points=np.array([model.points3D[i].xyz for i in ids]).reshape(-1, 3),
+            points=np.array([model.points3D[i].xyz if i in model.points3D else gone for i in ids]).reshape(
+                -1, 3
+            ),
         )

@@ -25,6 +25,9 @@ FEWEST = 100
 NOISE, OBSERVED = 0.2, 2.5
 """Pixels, and times the median miss of the points, from which an observation pulls less than its square.
 Points at the rim of something nearer are off by some tenths, all the same way; generated frames bend."""
+BENT = 0.3
+"""Pixels at a long side of 640 by which points miss in the median, from which the frames themselves are bent,
+as those of video models are: all points of a region err alike, and many of them outvote what is right."""
 CLOSE, ANGLE = 1.0, 0.3
 """Pixels by which a point may miss, and degrees under which it must be seen, to be one of the scene's."""
 TURNED = 3.0
@@ -46,7 +49,11 @@ def polish(solution: Solution, fine: FineTracks, frames: int, work: Path, on_eve
     if len(fine.places) < FEWEST or not solved.points.tracks:
         return solution
     arrays, features = _observations(solved, fine)
-    result = _adjusted(arrays, solved, fine, work, on_event)
+    before = _misses(arrays, arrays["camera_from_world"], solved.lens.focal, arrays["points"])
+    miss = float(np.median(before[features:]))
+    if miss > BENT * max(1.0, max(solved.lens.width, solved.lens.height) / 640):
+        return solution
+    result = _adjusted(arrays, max(NOISE, OBSERVED * miss), work, on_event)
     if result is None:
         return solution
     poses, focal, xyz = result
@@ -55,7 +62,7 @@ def polish(solution: Solution, fine: FineTracks, frames: int, work: Path, on_eve
     if _largest_turn(solved, better) > TURNED:
         return solution
     errors = _misses(arrays, poses, focal, xyz)
-    of_features = replace(solved.points, xyz=xyz[:features], error=errors[:features])
+    of_features = _kept(solved.points, xyz[:features], errors[:features])
     better = replace(better, points=of_features)
     judgement = judged(better, frames)
     if judgement.rank < judged(solved, frames).rank:
@@ -93,11 +100,10 @@ def _observations(solved: Solved, fine: FineTracks) -> tuple[dict[str, np.ndarra
 
 
 def _adjusted(
-    arrays: dict[str, np.ndarray], solved: Solved, fine: FineTracks, work: Path, on_event: Listener
+    arrays: dict[str, np.ndarray], noise: float, work: Path, on_event: Listener
 ) -> tuple[np.ndarray, float, np.ndarray] | None:
-    """camera_from_world [F, 4, 4], focal length in pixels, points [P, 3]; None when they are no numbers."""
-    before = _misses(arrays, arrays["camera_from_world"], solved.lens.focal, arrays["points"])
-    noise = max(NOISE, OBSERVED * float(np.median(before[-len(fine.places) :])))
+    """camera_from_world [F, 4, 4], focal length in pixels, points [P, 3], nan for lost ones; None
+    when they are no numbers."""
     given, found = work / ".adjust.npz", work / ".adjusted.npz"
     try:
         with given.open("wb") as file:
@@ -109,7 +115,7 @@ def _adjusted(
     finally:
         remove(given)
         remove(found)
-    sane = out[1] > 0 and all(np.isfinite(a).all() for a in out)
+    sane = out[1] > 0 and np.isfinite(out[0]).all()  # points may be lost
     return out if sane else None
 
 
@@ -144,12 +150,19 @@ def _points_of(fine: FineTracks, solved: Solved, xyz: np.ndarray, errors: np.nda
     rays = [centres[of] - xyz for of in (seen.argmax(1), last)]
     cosine = (rays[0] * rays[1]).sum(1) / np.maximum(np.prod(np.linalg.norm(rays, axis=2), 0), 1e-12)
     angle = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
-    good = np.flatnonzero((errors < CLOSE) & (angle > ANGLE))
+    good = np.flatnonzero((errors < CLOSE) & (angle > ANGLE))  # not the lost ones
     tracks = tuple(
         np.concatenate([numbers[seen[p], None], fine.tracks.xy[p, seen[p]]], 1).astype(np.float32)
         for p in good
     )
     return Points(xyz[good], fine.rgb[good], errors[good], tracks)
+
+
+def _kept(points: Points, xyz: np.ndarray, errors: np.ndarray) -> Points:
+    """The same points, moved; without those that were lost."""
+    left = np.flatnonzero(np.isfinite(errors))
+    tracks = tuple(points.tracks[i] for i in left)
+    return Points(xyz[left], points.rgb[left], errors[left], tracks)
 
 
 def _joined(a: Points, b: Points) -> Points:
