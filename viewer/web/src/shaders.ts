@@ -6,7 +6,9 @@
  * places the three corners of its triangle. In one pass, each corner would do all the work: on a software
  * rasterizer that is most of the frame.
  *
- * Spark feeds them: its uniforms, its textures of splats, and its chunk `splatDefines` for reading those.
+ * Spark feeds them: its uniforms, its textures of splats (always the extended kind, `accumExtSplats`), and its chunk
+ * `splatDefines` for reading those. Colours go to the canvas as they are: both are sRGB. There is no branch for the
+ * other cases, because a software rasterizer works out both sides of one for every fragment.
  */
 
 /** Splats per instance: one triangle per instance is slow where instancing is. */
@@ -37,7 +39,6 @@ uniform vec2 renderSize;
 uniform vec4 renderToViewQuat;
 uniform vec3 renderToViewPos;
 uniform float maxPixelRadius;
-uniform bool enableExtSplats;
 uniform float minAlpha;
 uniform float blurAmount;
 uniform float preBlurAmount;
@@ -58,13 +59,8 @@ void main() {
   uvec4 packed1 = texelFetch(extSplats, coord, 0);
   vec3 centre, scales;
   vec4 quaternion, rgba;
-  if (enableExtSplats) {
-    if (unpackSplatExtAlpha(packed1) < minAlpha) return;
-    unpackSplatExt(packed1, texelFetch(extSplats2, coord, 0), centre, scales, quaternion, rgba);
-  } else {
-    unpackSplatEncoding(packed1, centre, scales, quaternion, rgba, vec4(0.0, 1.0, LN_SCALE_MIN, LN_SCALE_MAX));
-    rgba.a *= 2.0;
-  }
+  if (unpackSplatExtAlpha(packed1) < minAlpha) return;
+  unpackSplatExt(packed1, texelFetch(extSplats2, coord, 0), centre, scales, quaternion, rgba);
   rgba.a = min(rgba.a, 0.999);
   if (rgba.a < minAlpha || scales == vec3(0.0)) return;
 
@@ -141,11 +137,7 @@ void main() {
 
 export const FRAGMENT = `
 precision highp float;
-precision highp int;
 
-#include <splatDefines>
-
-uniform bool encodeLinear;
 flat in vec4 vRgba;
 in vec2 vPlace;
 flat in float vReach;
@@ -155,6 +147,5 @@ void main() {
   float squared = dot(vPlace, vPlace);
   if (squared > 1.0) discard;
   float alpha = vRgba.a * exp2(-vReach * squared);
-  vec3 rgb = encodeLinear ? srgbToLinear(vRgba.rgb) : vRgba.rgb;
-  fragColor = vec4(rgb * alpha, alpha);
+  fragColor = vec4(vRgba.rgb * alpha, alpha);
 }`;
