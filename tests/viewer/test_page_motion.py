@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
-from viewer_page import OpenPage, capture, state, wait
+from viewer_page import OpenPage, capture, picture, state, wait
 from viewer_scene import CENTRE, FOCAL, FRAMES, HEIGHT, WIDTH, Splats, camera_poses, psnr, write_scene
 
 import viewer
@@ -88,6 +88,35 @@ def test_what_moves_can_be_switched_off(page: Page, splats4d: Splats4D) -> None:
     assert psnr(capture(page, 2), rasterized(splats4d.still, 2)) < 30
 
 
+def test_tracks_follow_what_moves(page: Page, splats4d: Splats4D) -> None:
+    page.evaluate("splatreel.setCamera(0)")
+    assert state(page)["tracks"] == {"lines": 0, "dots": []}, "off until asked for"
+    plain = picture(page.screenshot())
+    page.keyboard.press("t")
+    assert page.locator("#tracks").get_attribute("aria-pressed") == "true"
+    for camera in (1, 4):
+        page.evaluate("camera => splatreel.setCamera(camera)", camera)
+        now = state(page)
+        dots = torch.tensor(now["tracks"]["dots"])
+        assert now["tracks"]["lines"] == 160
+        assert 100 < len(dots) <= 160, "those whose life is over have no dot"
+        moving = splats4d.at(now["time"]).means[len(splats4d.still) :]
+        assert torch.cdist(dots, moving).amin(1).max() < 1e-3
+        assert torch.cdist(dots, moving).amin(0).median() < 0.1, "all over the ball"
+        other = splats4d.at(0.5 - now["time"]).means[len(splats4d.still) :]
+        assert torch.cdist(dots, other).amin(1).max() > 1e-2
+    page.evaluate("splatreel.setCamera(0)")
+    changed = np.abs(picture(page.screenshot()) - plain).max(-1) > 0.2
+    assert changed.mean() > 0.002, "no lines"
+    assert psnr(capture(page, 0), rasterized(splats4d.at(state(page)["time"]), 0)) >= 36, "part of the picture"
+    page.evaluate("splatreel.edit({min_opacity: 0.999})")
+    wait(page, "!s.moving && s.tracks.lines === 0")
+    page.evaluate("splatreel.edit(null)")
+    page.locator("#tracks").press("Enter")
+    wait(page, "!s.moving && s.tracks.lines === 0")
+    page.evaluate("document.activeElement.blur()")
+
+
 def test_it_plays_on_while_the_user_looks_around(page: Page) -> None:
     page.evaluate("splatreel.setCamera(0)")
     page.select_option("#speed", "0.25")
@@ -121,6 +150,8 @@ def test_exported_page_moves_without_a_server(
     with open_page(out.as_uri(), offline=True) as page:
         page.evaluate("splatreel.setCamera(4)")
         assert psnr(capture(page, 4), rasterized(splats4d.at(state(page)["time"]), 4)) >= 36
+        page.keyboard.press("t")
+        wait(page, "s.tracks.lines > 0")
 
 
 def test_instants_and_sequences(folder: Path, tmp_path: Path, splats4d: Splats4D) -> None:
