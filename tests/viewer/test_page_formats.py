@@ -1,5 +1,5 @@
-"""Files of other programs show the same picture as the PLY they were made from: encoders of our own, after the formats'
-descriptions, so that the page's reader is not compared with itself."""
+"""Files of other programs show the same picture as the PLY they were made from: encoders of our own, after
+the formats' descriptions, so that the page's reader is not compared with itself."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def bytes_rgba(splats: Splats) -> np.ndarray:
 
 
 def write_ksplat(path: Path, splats: Splats, level: int) -> None:
-    """One section of GaussianSplats3D's format. Level 0: floats; 1: 16 bits, places relative to buckets' centres."""
+    """One section of GaussianSplats3D's format. Level 0: floats; 1: 16 bits, places within buckets."""
     n, bucket, block, steps = len(splats.means), 256, 4.0, 32767
     kinds = {0: ("<f4", "<f4"), 1: ("<u2", "<f2")}
     place, other = kinds[level]
@@ -97,7 +97,7 @@ def write_sog(path: Path, splats: Splats) -> None:
 
 
 def test_other_formats_show_the_same_picture(open_page: OpenPage, tmp_path: Path, splats: Splats) -> None:
-    long = splats.log_scales + np.float32([1.5, 0, 0])  # so that rotations show
+    long = splats.log_scales + np.array([1.5, 0, 0], np.float32)  # so that rotations show
     flat = Splats(splats.means, splats.quats, long, splats.logits, splats.sh[:, :1])
     write_ply(tmp_path / "a.ply", flat)
     write_ksplat(tmp_path / "b.ksplat", flat, level=0)
