@@ -1,8 +1,8 @@
 """splaTV (antimatter15's .splatv): a scene that moves as a texture, 64 bytes a Gaussian, for its web viewer.
 
-Layout: two little-endian words (magic, bytes of JSON), the JSON (one chunk: the size of its texture,
-and cameras), then the texture: rows of 1024 Gaussians, each 16 words. Time runs from 0 to 1 over the clip. About a
-time of its own, each Gaussian moves by a cubic polynomial, turns by a linear one of its quaternion, and its
+Layout: two little-endian words (magic, bytes of JSON), the JSON (one chunk: the size of its texture, and
+cameras), then the texture: rows of 1024 Gaussians, each 16 words. Time runs from 0 to 1 over the clip. About
+a time of its own, each Gaussian moves by a cubic polynomial, turns by a linear one of its quaternion, and its
 opacity follows a bell curve.
 
 So this much is lost: motions are fitted by cubics, the flat top of a life becomes a bell with the same area,
