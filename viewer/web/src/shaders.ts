@@ -113,7 +113,8 @@ precision highp usampler2D;
 flat out vec4 vRgba;
 /** Length 1 where alpha has fallen to minAlpha. */
 out vec2 vPlace;
-flat out float vReach;
+/** An eighth of the binary logarithm of alpha there over alpha in the middle: from -1 to 0, as alpha is 8 bits. */
+flat out float vFall;
 
 uniform vec2 renderSize;
 uniform int activeSplats;
@@ -128,7 +129,7 @@ void main() {
   uvec4 look = texelFetch(looks, at, 0);
   if (look.w == 0u) return;
   vec4 shape = uintBitsToFloat(texelFetch(shapes, at, 0));
-  vReach = uintBitsToFloat(look.w);
+  vFall = -0.125 * uintBitsToFloat(look.w);
   vRgba = vec4(unpackHalf2x16(look.y), unpackHalf2x16(look.z));
   vPlace = position.xy;
   vec2 pixels = position.x * shape.zw + position.y * vec2(0.0, uintBitsToFloat(look.x));
@@ -140,12 +141,18 @@ precision highp float;
 
 flat in vec4 vRgba;
 in vec2 vPlace;
-flat in float vReach;
+flat in float vFall;
 out vec4 fragColor;
 
 void main() {
   float squared = dot(vPlace, vPlace);
   if (squared > 1.0) discard;
-  float alpha = vRgba.a * exp2(-vReach * squared);
+  // exp2(8 * fall), by a cubic and three squarings: a software rasterizer has no instruction for it. Off by 0.12 % at
+  // most, and by a tenth of a step of 8 bits.
+  float fall = vFall * squared;
+  float power = 1.0 + fall * (0.6916 + fall * (0.2312 + fall * 0.0396));
+  power *= power;
+  power *= power;
+  float alpha = vRgba.a * power * power;
   fragColor = vec4(vRgba.rgb * alpha, alpha);
 }`;
