@@ -242,6 +242,8 @@ def test_truncated_and_vanished_files_are_said_in_words(
         # At once: the page hears of the new file, too, and the button goes.
         page.locator("#error-retry").evaluate("button => button.click()")
         wait(page, "s.gaussians === 3600 && !s.error")
+    with viewer.serve(copy) as url, open_page(url, errors=True) as page:
+        box = page.get_by_role("alert")
         (copy / "chunks/000/splat.ply").unlink()
         page.get_by_role("radio", name="Chunk 0").click()
         wait(page, "s.error")
