@@ -327,12 +327,13 @@ def view(
 def export(
     scene: Positional[Path], out: Positional[Path], /, *, at: Number = None, edits: bool = True
 ) -> None:
-    """Write a scene as one file for others: .ply, .spz (small), or .html (opens anywhere, no server).
+    """Write a scene as one file for others: .ply, .spz (small), .splatv (moves), .html (needs no server).
 
     For example:
 
       splatreel export scene share.html
       splatreel export scene model.spz
+      splatreel export scene moving.splatv
       splatreel export scene instant.ply --at 0.5
       splatreel export scene frames/
 

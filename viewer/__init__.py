@@ -4,7 +4,7 @@ viewer.view("scene/")                       serve the page until Ctrl-C
 viewer.view("a/", "b/")                     two scenes, one against the other
 viewer.show("scene/")                       in a notebook cell
 with viewer.serve("scene.ply") as url: ...  the same in a thread
-viewer.export("scene/", "model.ply")        by ending: .html, .spz, .ply
+viewer.export("scene/", "model.ply")        by ending: .html, .spz, .splatv, .ply
 viewer.export_html("scene/", "scene.html")  one file that needs no server
 viewer.export_spz("scene.ply", "scene.spz") about a fifth of the bytes
 """

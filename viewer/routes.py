@@ -79,6 +79,7 @@ def application(source: Source, token: str | None) -> web.Application:
         name = request.match_info.get("name") or "index.html"
         if name not in PAGE_TYPES or not (PAGE / name).exists():
             raise web.HTTPNotFound
+        # Where a file has a .br beside it, and the browser takes that, aiohttp sends it instead.
         response = web.FileResponse(PAGE / name, headers={"Content-Type": PAGE_TYPES[name]})
         response.enable_compression()
         return response

@@ -3,8 +3,9 @@
     python scripts/bench/viewer.py
     python scripts/bench/viewer.py --splats 20000 --rounds 3 --seconds 10
 
-Needs Chromium, npm (the other viewers are fetched into a temporary folder) and nothing else running. On a
-machine without a graphics card the browser draws in software: frame rates mean nothing then, ratios do.
+Needs Linux, Chromium, npm (the other viewers are fetched into a temporary folder) and nothing else running.
+On a machine without a graphics card the browser draws in software: frame rates mean nothing then, ratios do.
+What a frame costs the browser's drawing process in CPU time hardly depends on what else runs.
 
 All pages get 640 x 360 pixels, the same cloud and the same camera, and are turned by dragging the mouse.
 A frame counts when WebGL has been told to draw half of the splats at least.
@@ -15,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import http.server
+import os
 import statistics
 import subprocess
 import tempfile
@@ -104,6 +106,8 @@ class Result:
     """Frames per second."""
     still: int
     """Frames drawn in three seconds of standing still."""
+    cost: float
+    """Milliseconds of CPU time of the browser's drawing process, per frame."""
     canvas: tuple[int, int]
     """Pixels of the last frame while turning."""
 
@@ -132,6 +136,24 @@ def turn(page: Page, seconds: float) -> None:
     page.mouse.up()
 
 
+def drawing_seconds() -> float:
+    """CPU time so far of the drawing process of the browser that this process has started."""
+    parents: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    seconds = 0.0
+    for process in parents:
+        at = process
+        while at in parents and at != os.getpid():
+            at = parents[at]
+        folder = Path(f"/proc/{process}")
+        if at == os.getpid() and b"--type=gpu-process" in (folder / "cmdline").read_bytes():
+            threads = (folder / "task").glob("*/schedstat")
+            seconds += sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
+    return seconds
+
+
 def measure(browser: Browser, url: str, count: int, seconds: float, prepare: str = "") -> Result:
     """Open a page, turn it, leave it alone."""
     context = browser.new_context(viewport=SIZE, bypass_csp=True)  # pyright: ignore[reportArgumentType]
@@ -154,14 +176,15 @@ def measure(browser: Browser, url: str, count: int, seconds: float, prepare: str
             page.keyboard.press(key)
             page.wait_for_timeout(1500)
         turn(page, 2)  # shaders compile, workers start
-        before, start = bench()["frames"], time.perf_counter()
+        before, spent, start = bench()["frames"], drawing_seconds(), time.perf_counter()
         turn(page, seconds)
         frames, took = bench()["frames"] - before, time.perf_counter() - start
+        cost = 1000 * (drawing_seconds() - spent) / max(1, frames)
         canvas = tuple(bench()["canvas"])
         page.wait_for_timeout(4000)
         before = bench()["frames"]
         page.wait_for_timeout(3000)
-        return Result(first, frames / took, bench()["frames"] - before, canvas)
+        return Result(first, frames / took, bench()["frames"] - before, cost, canvas)
     finally:
         context.close()
 
@@ -218,8 +241,10 @@ def main(
     """
     from playwright.sync_api import sync_playwright
 
-    print("| splats | page | first picture | turning | ratio | frames in 3 s still | canvas |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        "| splats | page | first picture | turning | ratio | CPU per frame | frames in 3 s still | canvas |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         folder = Path(name)
         write_others(folder)
@@ -244,7 +269,9 @@ def main(
                 still = max(result.still for result in found)
                 canvas = "{} x {}".format(*found[-1].canvas)
                 speed = f"{turning:.2f} /s | {turning / plain:.2f}"
-                print(f"| {count:,} | {page} | {first:.2f} s | {speed} | {still} | {canvas} |", flush=True)
+                cost = f"{statistics.median(result.cost for result in found):.0f} ms"
+                row = (f"{count:,}", page, f"{first:.2f} s", speed, cost, str(still), canvas)
+                print(f"| {' | '.join(row)} |", flush=True)
         browser.close()
 
 

@@ -14,6 +14,8 @@ from viewer_scene import Splats, make_splats, write_scene
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+    from recon.fourd.motion import Splats4D
+
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
     "--headless=new",
@@ -31,6 +33,13 @@ FLAGS = [
 @pytest.fixture(scope="session")
 def splats() -> Splats:
     return make_splats()
+
+
+@pytest.fixture(scope="session")
+def splats4d(splats: Splats) -> Splats4D:
+    from viewer_motion import make_splats4d
+
+    return make_splats4d(splats)
 
 
 @pytest.fixture(scope="session")

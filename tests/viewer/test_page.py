@@ -24,6 +24,7 @@ from viewer_scene import (
 )
 
 import viewer
+from viewer import routes
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -66,6 +67,13 @@ def test_first_picture_is_a_training_view_and_then_nothing_is_drawn(open_page: O
         assert shot[y : y + h, x : x + w].std() > 0.1, "blank canvas"
         page.wait_for_timeout(700)
         assert state(page)["frames"] == before["frames"], "a still scene draws frames"
+
+
+def test_the_script_comes_compressed_with_brotli(page: Page) -> None:
+    asked = "fetch('viewer.js').then(async r => [r.headers.get('content-encoding'), await r.text()])"
+    encoding, text = page.evaluate(asked)
+    assert encoding == "br"
+    assert text == (routes.PAGE / "viewer.js").read_text(encoding="utf-8"), "the .br is of another build"
 
 
 @pytest.mark.parametrize("camera", [0, FRAMES - 1])
@@ -229,9 +237,13 @@ def test_truncated_and_vanished_files_are_said_in_words(
         assert box.is_visible()
         assert "cut short" in box.inner_text()
         assert "scene.ply" in box.inner_text()
+        assert page.get_by_role("button", name="Try again").is_visible()
         (copy / "scene.ply").write_bytes(whole)
-        page.get_by_role("button", name="Try again").click()
+        # At once: the page hears of the new file, too, and the button goes.
+        page.locator("#error-retry").evaluate("button => button.click()")
         wait(page, "s.gaussians === 3600 && !s.error")
+    with viewer.serve(copy) as url, open_page(url, errors=True) as page:
+        box = page.get_by_role("alert")
         (copy / "chunks/000/splat.ply").unlink()
         page.get_by_role("radio", name="Chunk 0").click()
         wait(page, "s.error")

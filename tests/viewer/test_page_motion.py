@@ -11,42 +11,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
-from viewer_page import OpenPage, capture, state, wait
-from viewer_scene import CENTRE, FOCAL, FRAMES, HEIGHT, WIDTH, Splats, camera_poses, psnr, write_scene
+from viewer_motion import rasterized
+from viewer_page import OpenPage, capture, picture, state, wait
+from viewer_scene import FRAMES, Splats, psnr, write_scene
 
 import viewer
-from recon.fourd.motion import FOREVER, Bases, Lifetimes, Moving, Splats4D
+from recon.fourd.motion import Splats4D
 from recon.fourd.splat4d import read_splats, write_splats
-from recon.raster import render
 from recon.splat_ply import read_splat_ply
-from recon.types import Gaussians
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
-
-BALL = slice(1500, 2400)
-
-
-@pytest.fixture(scope="module")
-def splats4d(splats: Splats) -> Splats4D:
-    """The ball of the scene rolls, a part of it after the other; some of it lives for a while only."""
-    rng = np.random.default_rng(3)
-    parts = (splats.means, splats.quats, splats.log_scales, splats.logits, splats.sh)
-    everything = Gaussians(*(torch.from_numpy(part) for part in parts))
-    on = torch.zeros(len(everything), dtype=torch.bool)
-    on[BALL] = True
-    ball = everything.select(on)
-    middle = ball.means.mean(0)
-    control = Bases.count_for(0.5, 0.1)
-    swing = torch.linspace(-0.5, 0.5, control)[:, None]
-    quats = torch.stack([torch.cat([torch.ones(control, 1), swing * axis], 1) for axis in torch.eye(3)[:2]])
-    shifts = torch.stack([middle + swing * torch.tensor(way) for way in ([0.4, -0.2, 0.0], [0.4, 0.0, -0.3])])
-    share = torch.from_numpy(rng.integers(0, 256, len(ball)) / 255).float()[:, None]
-    radii = torch.where(torch.arange(len(ball)) % 5 == 0, 0.1, FOREVER)
-    lives = Lifetimes(torch.full((len(ball),), 0.2), radii, torch.full((len(ball),), 0.05))
-    rest = Gaussians(ball.means - middle, ball.quats, ball.log_scales, ball.logit_opacities, ball.sh[:, :1])
-    bases = Bases(quats, shifts, 0.0, 0.1)
-    return Splats4D(everything.select(~on), Moving(rest, torch.cat([share, 1 - share], 1), bases, lives))
 
 
 @pytest.fixture(scope="module")
@@ -60,12 +35,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory, splats: Splats, splats4d: S
 def page(open_page: OpenPage, folder: Path) -> Iterator[Page]:
     with viewer.serve(folder) as url, open_page(url, device_scale_factor=0.5) as page:
         yield page
-
-
-def rasterized(splats: Gaussians, camera: int) -> np.ndarray:
-    K = torch.tensor([[FOCAL, 0, CENTRE[0]], [0, FOCAL, CENTRE[1]], [0, 0, 1]])
-    pose = torch.tensor(np.linalg.inv(camera_poses()[camera]), dtype=torch.float32)
-    return render(splats, pose, K, WIDTH, HEIGHT).image.clamp(0, 1).numpy()
 
 
 @pytest.mark.parametrize("camera", [0, 1, 2, 4, FRAMES - 1])
@@ -86,6 +55,37 @@ def test_what_moves_can_be_switched_off(page: Page, splats4d: Splats4D) -> None:
     page.locator("#moving").click()
     page.evaluate("document.activeElement.blur()")
     assert psnr(capture(page, 2), rasterized(splats4d.still, 2)) < 30
+
+
+def test_tracks_follow_what_moves(page: Page, splats4d: Splats4D) -> None:
+    page.evaluate("splatreel.setCamera(0)")
+    assert state(page)["tracks"] == {"lines": 0, "dots": []}, "off until asked for"
+    plain = picture(page.screenshot())
+    page.keyboard.press("t")
+    assert page.locator("#tracks").get_attribute("aria-pressed") == "true"
+    for camera in (1, 4):
+        page.evaluate("camera => splatreel.setCamera(camera)", camera)
+        now = state(page)
+        dots = torch.tensor(now["tracks"]["dots"])
+        assert now["tracks"]["lines"] == 160
+        assert 100 < len(dots) <= 160, "those whose life is over have no dot"
+        moving = splats4d.at(now["time"]).means[len(splats4d.still) :]
+        assert torch.cdist(dots, moving).amin(1).max() < 1e-3
+        assert torch.cdist(dots, moving).amin(0).median() < 0.1, "all over the ball"
+        other = splats4d.at(0.5 - now["time"]).means[len(splats4d.still) :]
+        assert torch.cdist(dots, other).amin(1).max() > 1e-2
+    page.evaluate("splatreel.setCamera(0)")
+    changed = np.abs(picture(page.screenshot()) - plain).max(-1) > 0.2
+    assert changed.mean() > 0.002, "no lines"
+    assert psnr(capture(page, 0), rasterized(splats4d.at(state(page)["time"]), 0)) >= 36, (
+        "part of the picture"
+    )
+    page.evaluate("splatreel.edit({min_opacity: 0.999})")
+    wait(page, "!s.moving && s.tracks.lines === 0")
+    page.evaluate("splatreel.edit(null)")
+    page.locator("#tracks").press("Enter")
+    wait(page, "!s.moving && s.tracks.lines === 0")
+    page.evaluate("document.activeElement.blur()")
 
 
 def test_it_plays_on_while_the_user_looks_around(page: Page) -> None:
@@ -121,6 +121,8 @@ def test_exported_page_moves_without_a_server(
     with open_page(out.as_uri(), offline=True) as page:
         page.evaluate("splatreel.setCamera(4)")
         assert psnr(capture(page, 4), rasterized(splats4d.at(state(page)["time"]), 4)) >= 36
+        page.keyboard.press("t")
+        wait(page, "s.tracks.lines > 0")
 
 
 def test_instants_and_sequences(folder: Path, tmp_path: Path, splats4d: Splats4D) -> None:

@@ -22,6 +22,7 @@ import type { Splats } from "./splats";
 import { Stage } from "./stage";
 import { Strip } from "./strip";
 import { Timeline } from "./timeline";
+import { Tracks } from "./tracks";
 import { type CameraEntry, type Manifest, Problem, type SplatEntry } from "./types";
 import { element, type Messages, Panel } from "./ui";
 import { Viewpoint } from "./viewpoint";
@@ -48,6 +49,7 @@ export class App {
   private readonly edits: EditPanel;
   private readonly commands: Commands;
   private readonly pathLine = new PathLine();
+  readonly tracks = new Tracks();
   readonly live: LivePanel;
   private loading = new AbortController();
   /** The entry whose cameras, time line and first view are set up. */
@@ -65,7 +67,7 @@ export class App {
     this.edits = new EditPanel(this.history, new CropBox(this.stage, this.view.controls), this.probe);
     this.paths = new PathPanel(this.history);
     this.live = new LivePanel();
-    this.stage.extras.add(this.frusta.group, this.pathLine.group);
+    this.stage.extras.add(this.frusta.group, this.pathLine.group, this.tracks.group);
     this.commands = new Commands(this, { edit: () => this.edits.toggle(), path: () => this.paths.toggle() });
     this.connect();
     this.bindPage();
@@ -148,7 +150,7 @@ export class App {
     const places = this.player.places(entry);
     const cameras = places.flatMap((place) => this.manifest.cameras[place] ?? []);
     element("cameras").hidden = cameras.length === 0;
-    element("moving").hidden = !this.layers.moves;
+    for (const id of ["moving", "tracks"]) element(id).hidden = !this.layers.moves;
     this.view.adapt(splats, cameras[0]);
     this.frusta.set(cameras, places, this.frustumSize(cameras));
     return places;
@@ -193,6 +195,7 @@ export class App {
   private applyEdits(): void {
     const { now } = this.history;
     this.layers.applyEdits(now, this.edits.ghosts);
+    this.tracks.forget();
     this.edits.count(this.splats?.hiddenCount ?? 0, this.splats?.count ?? 0);
     this.stage.invalidate();
   }
@@ -264,7 +267,10 @@ export class App {
   private step(seconds: number): boolean {
     const path = this.paths.step(seconds);
     const clock = this.timeline.advance(seconds);
-    return this.view.step(seconds) || clock || path;
+    const moving = this.view.step(seconds) || clock || path;
+    // Not over a comparison with the source frame: they are no part of the render.
+    this.tracks.show(this.commands.tracksShown && this.compare.mode === "off" ? this.splats : null, this.timeline.time);
+    return moving;
   }
 
   resize(): void {

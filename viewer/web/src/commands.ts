@@ -6,6 +6,8 @@ import { element } from "./ui";
 export class Commands {
   /** Are the training cameras drawn? */
   camerasShown = true;
+  /** Are the tracks of what moves drawn? */
+  tracksShown = false;
 
   /** `panels`: buttons that open something, by their id. */
   constructor(
@@ -16,6 +18,7 @@ export class Commands {
       mode: () => this.toggleMode(),
       cameras: () => this.toggleCameras(),
       moving: () => this.toggleMoving(),
+      tracks: () => this.toggleTracks(),
       reset: () => app.goHome(0.9),
       background: () => app.nextBackground(),
       picture: () => void this.savePicture(),
@@ -70,6 +73,13 @@ export class Commands {
     layers.showMoving(!layers.showsMoving);
     element("moving").setAttribute("aria-pressed", String(layers.showsMoving));
     stage.invalidate();
+  }
+
+  toggleTracks(): void {
+    if (!this.app.layers.moves) return;
+    this.tracksShown = !this.tracksShown;
+    element("tracks").setAttribute("aria-pressed", String(this.tracksShown));
+    this.app.stage.invalidate();
   }
 
   toggleBare(): void {

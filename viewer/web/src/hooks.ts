@@ -76,6 +76,7 @@ export function installHooks(app: App | null, ready: Promise<void>): void {
         edits: history.now,
         dirty: history.dirty,
         layers: layers.shown(),
+        tracks: need().tracks.state(),
         error: messages.visible,
       };
     },

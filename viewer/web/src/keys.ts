@@ -22,6 +22,7 @@ export function bindKeys(app: App, page: Commands, panels: Record<string, () => 
     v: () => app.compare.nextMode(),
     h: () => page.toggleBare(),
     g: () => page.toggleMoving(),
+    t: () => page.toggleTracks(),
     escape: () => app.messages.clear(),
     "?": () => page.toggleHelp(),
     ...panels,

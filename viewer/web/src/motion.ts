@@ -65,6 +65,9 @@ export class Motion {
   private readonly splats: THREE.DataTexture;
   private readonly poses: THREE.DataTexture;
   private readonly now: Float32Array;
+  /** What the texture of splats holds, as numbers and as bits. */
+  private readonly data: Uint32Array;
+  private readonly floats: Float32Array;
 
   /** The motion of a file; null when nothing moves in it. */
   static of(bytes: Uint8Array): Motion | null {
@@ -85,9 +88,10 @@ export class Motion {
   ) {
     const { count } = layout;
     const rows = Math.ceil((count * TEXELS) / ROW);
-    const data = new Uint32Array(ROW * rows * 4);
-    fill(data, bytes, layout, bases);
-    this.splats = new THREE.DataTexture(data, ROW, rows, THREE.RGBAIntegerFormat, THREE.UnsignedIntType);
+    this.data = new Uint32Array(ROW * rows * 4);
+    this.floats = new Float32Array(this.data.buffer);
+    fill(this.data, bytes, layout, bases);
+    this.splats = new THREE.DataTexture(this.data, ROW, rows, THREE.RGBAIntegerFormat, THREE.UnsignedIntType);
     this.splats.internalFormat = "RGBA32UI";
     this.splats.needsUpdate = true;
     this.now = new Float32Array(bases.count * 8);
@@ -112,6 +116,32 @@ export class Motion {
       this.now.set(poses.subarray(k * 7 + 4, k * 7 + 7), k * 8 + 4);
     }
     this.poses.needsUpdate = true;
+  }
+
+  /** Does this splat follow a motion? */
+  moves(index: number): boolean {
+    return ((this.data[index * TEXELS * 4 + 6] ?? STILL) & 255) !== STILL;
+  }
+
+  /** Is a splat that moves there, for the most part, at a time? */
+  present(index: number, time: number): boolean {
+    const at = index * TEXELS * 4;
+    const [radius, sigma] = halves(this.data[at + 3] ?? 0);
+    return Math.abs(time - (this.floats[at + 4] ?? 0)) <= radius + sigma;
+  }
+
+  /** Where a splat that moves is when the motions are at these poses (of `Bases.at`); what `CARRY` does on the GPU. */
+  place(index: number, poses: Float32Array): THREE.Vector3 {
+    const at = index * TEXELS * 4;
+    const sum = new THREE.Vector3();
+    const home = new THREE.Vector3();
+    const turn = new THREE.Quaternion();
+    for (let a = 0; a < 4; a++) {
+      const [w = 1, x = 0, y = 0, z = 0, px = 0, py = 0, pz = 0] = poses.subarray((((this.data[at + 6] ?? 0) >>> (8 * a)) & 255) * 7);
+      home.fromArray(this.floats, at).applyQuaternion(turn.set(x, y, z, w));
+      sum.addScaledVector(home.add({ x: px, y: py, z: pz }), (((this.data[at + 7] ?? 0) >>> (8 * a)) & 255) / 255);
+    }
+    return sum;
   }
 
   get shown(): boolean {
@@ -170,6 +200,11 @@ export class Motion {
       return { gsplat: carry.apply({ gsplat, ...uniforms } as never).gsplat };
     });
   }
+}
+
+/** The two half floats in 32 bits. */
+function halves(bits: number): [number, number] {
+  return [THREE.DataUtils.fromHalfFloat(bits & 0xffff), THREE.DataUtils.fromHalfFloat(bits >>> 16)];
 }
 
 /** Quaternions wxyz; the product comes as xyzw, as Spark has it. */

@@ -93,6 +93,15 @@ export class Splats {
     this.mesh.updateVersion();
   }
 
+  /** Up to so many of the splats that move, from all over the file: opaque ones that the edits leave in. */
+  moving(most: number): number[] {
+    const { motion } = this;
+    if (!motion) return [];
+    const all = Array.from({ length: this.count }, (_, i) => i).filter((i) => motion.moves(i) && (this.opacities[i] ?? 0) > 0.3 && !this.hidden?.[i]);
+    const step = Math.max(1, all.length / most);
+    return Array.from({ length: Math.min(most, all.length) }, (_, i) => all[Math.floor(i * step)] ?? 0);
+  }
+
   /** How many splats the edits leave out. */
   get hiddenCount(): number {
     return this.hidden?.reduce((sum, out) => sum + out, 0) ?? 0;
