@@ -164,6 +164,7 @@ def mapping_job(
         # The incremental mapper keeps what it has when its own limit is reached; the global one has none.
         **({"seconds": limit} if attempt.mapper == "global" else {}),
         "start": [frames.file_name(number) for number in attempt.start or ()],
+        "model": str(attempt.model) if attempt.model else "",
         "params": _params(frames, attempt.focal * max(frames.width, frames.height)),
         "focal_known": attempt.focal_locked,
         "mapper": attempt.mapper,

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from recon.adjustment import adjustment, weigh_focal
+from recon.adjustment import adjustment, change_lens, weigh_focal
 
 BATCH = 8
 """Images per extraction call: small enough for a moving progress bar."""
@@ -133,7 +133,7 @@ def _map(job: dict[str, Any], tell: Any) -> None:
     pycolmap.set_random_seed(job["seed"])
     total = len(job["names"])
     with pycolmap.Database.open(job["database"]) as database:
-        if job["start"]:
+        if job["start"] and not job["model"]:
             # A pair is taken on trust: its angle may be less than the mapper would ask for.
             ids = {image.name: image.image_id for image in database.read_all_images()}
             pair = [ids[name] for name in job["start"]]
@@ -168,6 +168,7 @@ def _map(job: dict[str, Any], tell: Any) -> None:
             job["folder"],
             scratch,
             options=_options(job),
+            **_grown_from(job),
             initial_image_pair_callback=lambda: placing(2),
             next_image_callback=lambda: placing(0),
         )
@@ -176,6 +177,20 @@ def _map(job: dict[str, Any], tell: Any) -> None:
         tell(total, total, "refining the focal length")
         weigh_focal(ranked[0], **job["belief"])
     _save(job, ranked[0] if ranked else None, [model.num_reg_images() for model in ranked])
+
+
+def _grown_from(job: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of the incremental mapper: the model in which to place more frames, with the job's lens."""
+    import pycolmap
+
+    if not job["model"]:
+        return {}
+    model = pycolmap.Reconstruction(job["model"])
+    change_lens(model, job["params"])
+    place = Path(job["scratch"]) / "first"
+    place.mkdir()
+    model.write(place)
+    return {"input_path": place}
 
 
 def _sweep(job: dict[str, Any], tell: Any) -> None:
