@@ -38,6 +38,12 @@ def weigh_focal(model: Any, focal: float, spread: float, looks: float) -> None:
     pycolmap.ObservationManager(model).filter_all_points3D(MAX_ERROR, MIN_ANGLE)
 
 
+def change_lens(model: Any, params: list[float]) -> None:
+    """Give all images of a model a lens of these parameters, and adjust poses and points to it."""
+    next(iter(model.cameras.values())).params = [float(value) for value in params]
+    _adjust(model, focal_free=False)
+
+
 def _adjust(model: Any, *, focal_free: bool) -> tuple[float, float]:
     """Bundle adjustment of all poses and points; the robust cost before and after."""
     import pycolmap

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 DEFAULT_FOCAL = 1.2
@@ -30,6 +31,8 @@ class Attempt:
     options: dict[str, Any] = field(default_factory=dict)
     """Merged into the options of pycolmap's pipeline for this mapper."""
     start: Start = None
+    model: Path | None = None
+    """Folder of a model of some of the frames, in which the others are placed; None to begin anew."""
 
 
 MIN_ANGLE = 0.3
@@ -59,11 +62,17 @@ def locked_options(min_angle: float = MIN_ANGLE) -> dict[str, Any]:
     }
 
 
-def attempts_for(swept_focal: float | None, start: Start = None) -> tuple[Attempt, ...]:
+SELDOM: dict[str, Any] = {"ba_global_frames_ratio": 1.4, "ba_global_points_ratio": 1.4}
+"""Of the incremental mapper: bundle adjustment of everything after growing by 40 %, not by 10 %."""
+
+
+def attempts_for(
+    swept_focal: float | None, start: Start = None, model: Path | None = None
+) -> tuple[Attempt, ...]:
     """What to try, until one is worth keeping.
 
-    `swept_focal` (times the long side) and `start` (numbers of two frames) are what `recon.focal_sweep`
-    found for a clip with little parallax; None for other clips.
+    `swept_focal` (times the long side), `start` (numbers of two frames) and `model` (its folder) are what
+    `recon.focal_sweep` found for a clip with little parallax; None for other clips.
     """
     default = Attempt("default", "COLMAP's defaults")
     focal = GUESSED_FOCAL if swept_focal is None else swept_focal
@@ -88,4 +97,9 @@ def attempts_for(swept_focal: float | None, start: Start = None) -> tuple[Attemp
             "mapper": {"bundle_adjustment": {"refine_focal_length": False, "refine_extra_params": False}}
         },
     )
-    return (default, locked, together) if swept_focal is None else (locked, together, default)
+    if swept_focal is None:
+        return default, locked, together
+    # From frame to frame of little parallax a path can bend and stay bent; a few frames far apart hold it.
+    grown = replace(locked, model=model, options={**locked.options, **SELDOM})
+    anew = replace(locked, name="anew", words="from frame to frame")
+    return grown, anew, together, default

@@ -11,10 +11,11 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from recon.attempts import Attempt, Start, locked_options
+from recon.attempts import SELDOM, Attempt, Start, locked_options
 from recon.matches import Matches
 from recon.types import Shot
 
@@ -22,7 +23,9 @@ COUNT = 8
 """About as many frames are looked at, evenly spaced."""
 FOCALS = (0.6, 0.72, 0.85, 1.0, 1.2, 1.45, 1.75)
 """Times the long side: 80° to 32° of view."""
-FINEST = 1.05
+NEEDED = 15.0
+"""The longest and the shortest are tried where the ones before them are no worse than the best by this."""
+FINEST = 1.1
 """Steps beside the best one are halved until they are smaller than this."""
 LOST_PX = 1.2
 """Pixels at a long side of 640 that a match counts for when its point was lost."""
@@ -66,6 +69,8 @@ class Trial:
     parallax_deg: float
     start: Start
     """The pair of frames that the mapper began with."""
+    model: Path | None = None
+    """Folder of the model of the few frames, while the sweep's files are there."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,11 @@ class FocalSweep:
     parallax_deg: float
     """Median over the points, between the few frames."""
     trials: tuple[Trial, ...]
+
+    @property
+    def nearest(self) -> Trial:
+        """The trial whose focal length is nearest to the one found."""
+        return min(self.trials, key=lambda trial: abs(math.log(trial.focal / self.focal)))
 
     def to_json(self) -> dict[str, object]:
         """For cameras/report.json."""
@@ -121,7 +131,7 @@ def scores_of(trials: tuple[Trial, ...] | list[Trial]) -> list[float]:
 
 def sweep_attempt(focal: float, start: Start, names: list[str]) -> Attempt:
     """The mapper on the few frames of these names, with a locked focal length (times the long side)."""
-    few = {"image_names": names, "max_num_models": 1, "extract_colors": False}
+    few = {"image_names": names, "max_num_models": 1, "extract_colors": False, **SELDOM}
     # Points of small angles stay: the longer the lens, the smaller they are, which would speak against it.
     options = {**locked_options(MIN_ANGLE), **few}
     return Attempt("sweep", "", focal=focal, focal_locked=True, options=options, start=start)
@@ -139,21 +149,24 @@ def first_tries(matches: Matches, few: list[int]) -> list[tuple[float, Start]]:
         if a in few and b in few and len(points) >= START_MATCHES
     ]
     starts: list[Start] = [None, *(pair for _, pair in sorted(wide, reverse=True)[:WIDE_STARTS])]
-    return [(focal, start) for start in starts for focal in (USUAL, 1.2)]
+    return [(USUAL, start) for start in starts]
 
 
 def finer(trials: list[Trial], start: Start) -> list[tuple[float, Start]]:
-    """What to try next from this start; nothing when the best focal length is found to a fortieth."""
+    """What to try next from this start; nothing when the best focal length is found to a twentieth."""
     trials = sorted((trial for trial in trials if trial.start == start), key=lambda trial: trial.focal)
     tried = [trial.focal for trial in trials]
-    if len(tried) < len(FOCALS):
-        return [(focal, start) for focal in FOCALS if focal not in tried]
+    missing = [focal for focal in FOCALS[1:-1] if focal not in tried]
+    if missing:
+        return [(focal, start) for focal in missing]
     trials = [trial for trial in trials if trial.placed]
     scores = scores_of(trials)
     best = int(np.argmin(scores))
     focals = [trial.focal for trial in trials]
     gaps = [(focals[k], focals[k + 1]) for k in (best - 1, best) if 0 <= k < len(focals) - 1]
-    return [(math.sqrt(low * high), start) for low, high in gaps if high / low > FINEST]
+    between = [math.sqrt(low * high) for low, high in gaps if high / low > FINEST]
+    ends = [FOCALS[k] for k in (0, -1) if FOCALS[k] not in tried and scores[k] < scores[best] + NEEDED]
+    return [(focal, start) for focal in (*ends, *between)]
 
 
 def few_frames(shot: Shot) -> list[int]:
@@ -183,7 +196,8 @@ def summed_up(trials: list[Trial], few: int) -> FocalSweep | None:
             for trial, score in zip(placed, scores, strict=True)
             if side * math.log(trial.focal / chosen.focal) >= math.log(SURE_STEP) - 1e-9
         ]
-        return bool(beyond) and min(beyond) > scores[best] + SURE
+        # Where nothing is that far away, what is nearer was so bad that nothing was tried there.
+        return min(beyond or [scores[-1 if side > 0 else 0]]) > scores[best] + SURE
 
     determined = worse(1) and worse(-1)
     focal, spread = belief(placed, 1.0 if determined else DOUBT)

@@ -35,13 +35,16 @@ LOOKS = 2 * WEIGHT
 def sweep_focal(
     frames: Frames, shot: Shot, matches: Matches, database: Path, work: Path, *, seed: int, on_event: Listener
 ) -> FocalSweep | None:
-    """Which focal length do a few frames agree with? None when the clip has the parallax to solve for it."""
+    """Which focal length do a few frames agree with? None when the clip has the parallax to solve for it.
+
+    Models of the few frames stay in `work` until `forget_trials`.
+    """
     few = few_frames(shot)
     trials: list[Trial] = []
     tries = first_tries(matches, few)
     found = None
     while tries:
-        trials += _tried(tries, frames, shot, few, database, work, seed, on_event)
+        trials += _tried(tries, len(trials), frames, shot, few, database, work, seed, on_event)
         found = summed_up(trials, len(few))
         if found is None:
             return None
@@ -51,6 +54,7 @@ def sweep_focal(
 
 def _tried(
     tries: list[tuple[float, Start]],
+    before: int,
     frames: Frames,
     shot: Shot,
     few: list[int],
@@ -63,12 +67,12 @@ def _tried(
     long_side = max(frames.width, frames.height)
     limit = time_limit(len(few))
     # The mapper writes its focal length into the database, so those that run together have one each.
-    copies = [work / f".sweep_{i}.db" for i in range(min(PROCESSES, len(tries)))]
+    copies = [work / f".sweep_copy_{i}.db" for i in range(min(PROCESSES, len(tries)))]
     jobs = []
     for i, (focal, start) in enumerate(tries):
         place = copies[i % len(copies)]
         job = mapping_job(sweep_attempt(focal, start, names), frames, shot, place, seed, limit)
-        jobs.append({**job, "names": names, **places(work, f".sweep_{i}")})
+        jobs.append({**job, "names": names, **places(work, f".sweep_{before + i}")})
     trials = []
     try:
         for place in copies:
@@ -89,11 +93,20 @@ def _tried(
                 continue
             found = judged(solved, len(few))
             error = found.reprojection_px * 640 / long_side
-            trials.append(Trial(focal, error, found.explained, found.placed, found.parallax_deg, start))
+            # Models are numbered; there is one at most.
+            model = Path(job["scratch"]) / "0"
+            numbers = found.explained, found.placed, found.parallax_deg
+            trials.append(Trial(focal, error, *numbers, start, model))
     finally:
-        for leftover in work.glob(".sweep_*"):
+        for leftover in work.glob(".sweep_copy_*"):
             remove(leftover)
     return trials
+
+
+def forget_trials(work: Path) -> None:
+    """Remove what a sweep left in `work`."""
+    for leftover in work.glob(".sweep_*"):
+        remove(leftover)
 
 
 def focal_belief(swept: FocalSweep, frames: Frames) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from recon.frame_flow import small_size
+from recon.frame_flow import in_order, small_frame, small_size
+from recon.mask_cleaning import by_colour
 from recon.mask_files import MOST, MotionMasks
 from recon.matches import Matches
 from recon.solve import Solved
@@ -45,7 +46,12 @@ def follower_masks(matches: Matches, solved: Solved, frames: Frames) -> MotionMa
     """
     seen = _Seen(matches, solved, frames)
     width, height = small_size(frames.width, frames.height)
-    masks = np.array([seen.mask(number, width, height) for number in solved.numbers])
+
+    def mask(number: int) -> np.ndarray:
+        # A few features tell where it is; its colours tell how far it reaches.
+        return by_colour(seen.mask(number, width, height), small_frame(frames, int(number)))
+
+    masks = np.array(list(in_order(mask, solved.numbers)))
     return MotionMasks(solved.numbers, masks, "moving", trusted=bool(masks.mean() < MOST))
 
 

@@ -13,6 +13,9 @@ DOUBT = 0.1
 """Weight of "stands still" where nothing is known, beside what is known around."""
 EVIDENCE = 0.4
 """Share of a blob that must be known to have moved."""
+SEGMENTED, CERTAIN, BEYOND, ITERATIONS = 240, 0.05, 0.1, 3
+"""Long side in pixels at which colours are told apart; shares of it from the outline inwards, from which a
+mask is certain, and outwards, up to which it may be wrong; and rounds of learning the colours."""
 SMALLEST = 0.003
 """Share of the frame; smaller blobs, and holes, are taken for noise."""
 
@@ -79,6 +82,33 @@ def settled(
             votes.append(np.where(np.isfinite(shift[..., 0]), there, votes[0]))
     middle = np.median(votes, axis=0) if len(votes) == 3 else np.mean(votes, axis=0)
     return without_specks(middle > 127)
+
+
+def by_colour(mask: np.ndarray, picture: np.ndarray) -> np.ndarray:
+    """[h, w] bool: a rough mask with the outline that the colours of the picture [h, w, 3] uint8 have.
+
+    GrabCut (Rother et al. 2004); the mask itself where it is too small or too large to learn colours from.
+    """
+    height, width = mask.shape
+    factor = min(1.0, SEGMENTED / max(height, width))
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    rough = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+
+    def disc(share: float) -> np.ndarray:
+        side = 2 * max(1, round(share * max(size))) + 1
+        return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+
+    sure, reach = cv2.erode(rough, disc(CERTAIN)), cv2.dilate(rough, disc(BEYOND))
+    labels = np.where(reach > 0, cv2.GC_PR_BGD, cv2.GC_BGD).astype(np.uint8)
+    labels[rough > 0], labels[sure > 0] = cv2.GC_PR_FGD, cv2.GC_FGD
+    if min(sure.sum(), (reach == 0).sum()) < SMALLEST * rough.size:
+        return mask
+    cv2.setRNGSeed(0)  # of this thread; its first colours are chosen at random
+    model = np.zeros((1, 65)), np.zeros((1, 65))
+    cv2.grabCut(small, labels, None, *model, ITERATIONS, cv2.GC_INIT_WITH_MASK)  # type: ignore[call-overload]
+    inside = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
+    return without_specks(cv2.resize(inside, (width, height), interpolation=cv2.INTER_LINEAR) > 0.5)
 
 
 def without_specks(moving: np.ndarray) -> np.ndarray:

@@ -43,8 +43,9 @@ MOST_FRAMES = 60
 """Of a shot in which all pairs of frames are matched."""
 MOST_POLISHED = 150
 """Frames of a shot whose cameras are adjusted all at once to points that are followed."""
-FOLLOWED = 2
-"""Times that what follows is looked for: better cameras show it better."""
+FOLLOWED, AS_MANY = 3, 0.02
+"""Times that what follows is looked for, as better cameras show it better, and the share of the matches of
+neighbours by which cameras without it may agree with less: others were fitted to nothing but these."""
 
 
 def solve_around_motion(
@@ -213,7 +214,7 @@ class _LookAgain:
         return _Found(found.solution, motion, masks, found.flow)
 
     def without_followers(self, chained: Solution, found: _Found) -> _Found:
-        """The cameras without what goes along with the camera, if more matches of neighbours agree with them.
+        """The cameras without what goes along with the camera, if matches of neighbours agree with them.
 
         Between neighbours the still scene has most matches; the flow is no judge here, as cameras that
         hold on to what follows explain much of it.
@@ -242,9 +243,9 @@ class _LookAgain:
                 break
             cameras = again
             agree = neighbours_agree(matches, again.solved, self.frames)
-            if agree > most:
+            if agree > most - AS_MANY:
                 flow = _static_flow(again, self.frames, motion, self.flows)
-                best, most = _Found(again, motion, self.folder, flow), agree
+                best, most = _Found(again, motion, self.folder, flow), max(most, agree)
         store_masks(best.motion, self.frames, self.folder)
         return best
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from recon.attempts import Attempt
+from recon.attempts import SELDOM, Attempt
 from recon.errors import CameraSolveError
 from recon.events import Listener, StageProgress
 from recon.judge import Judgement, judge
@@ -31,7 +31,7 @@ IMAGE_SIZE = 640
 FEATURES = 2500
 """Per frame. Clips of fine texture have twice as many, which doubles the time and adds nothing."""
 LONG_SHOT = 60
-"""Frames from which bundle adjustment of everything is done after growing by 40 %, not by 10 %."""
+"""Frames from which bundle adjustment of everything is done seldom."""
 OVERLAP = 10
 """Sequential matching pairs a frame with those 1, 2, 4, … 2^9 later."""
 EXHAUSTIVE_FRAMES = 16
@@ -164,13 +164,14 @@ def mapping_job(
         "min_model_size": 3,
         "max_num_models": MODELS_AT_MOST,
         "max_runtime_seconds": limit,
-        **({"ba_global_frames_ratio": 1.4, "ba_global_points_ratio": 1.4} if long else {}),
+        **(SELDOM if long else {}),
     }
     return {
         **job_for("map", frames, shot, database, seed),
         # The incremental mapper keeps what it has when its own limit is reached; the global one has none.
         **({"seconds": limit} if attempt.mapper == "global" else {}),
         "start": [frames.file_name(number) for number in attempt.start or ()],
+        "model": str(attempt.model) if attempt.model else "",
         "params": _params(frames, attempt.focal * max(frames.width, frames.height)),
         "focal_known": attempt.focal_locked,
         "mapper": attempt.mapper,

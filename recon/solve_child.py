@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from recon.adjustment import adjustment, weigh_focal
+from recon.adjustment import adjustment, change_lens, weigh_focal
 from recon.attempts import locked_options
 from recon.joint_adjustment import adjust_arrays
 from recon.judge import ENOUGH_PLACED
@@ -142,7 +142,7 @@ def _map(job: dict[str, Any], tell: Any) -> None:
 
     pycolmap.set_random_seed(job["seed"])
     with pycolmap.Database.open(job["database"]) as database:
-        if job["start"]:
+        if job["start"] and not job["model"]:
             # A pair is taken on trust: its angle may be less than the mapper would ask for.
             ids = {image.name: image.image_id for image in database.read_all_images()}
             pair = [ids[name] for name in job["start"]]
@@ -209,6 +209,7 @@ def _mapped(job: dict[str, Any], scratch: Path, tell: Any) -> list[Any]:
             job["folder"],
             scratch,
             options=_options(job),
+            **_grown_from(job),
             initial_image_pair_callback=lambda: placing(2),
             next_image_callback=lambda: placing(0),
         )
@@ -229,6 +230,20 @@ def _place_rest(model: Any, job: dict[str, Any], tell: Any) -> int:
     placed = place_rest(model, job["database"], job["names"], _options({**job, "options": given}))
     model.extract_colors_for_all_images(job["folder"])
     return placed
+
+
+def _grown_from(job: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of the incremental mapper: the model in which to place more frames, with the job's lens."""
+    import pycolmap
+
+    if not job["model"]:
+        return {}
+    model = pycolmap.Reconstruction(job["model"])
+    change_lens(model, job["params"])
+    place = Path(job["scratch"]) / "first"
+    place.mkdir(exist_ok=True)  # an interrupted run may have left it
+    model.write(place)
+    return {"input_path": place}
 
 
 def _sweep(job: dict[str, Any], tell: Any) -> None:

@@ -7,6 +7,7 @@
 "right" is every frame of ten in nine placed, rotations right to 0.5° (median over pairs) and centres to 5 %
 of the path, and the focal length to 25 %; a still or turning camera is right when it is named as such.
 "WRONG GOOD" marks a clip called good whose rotations are off by more than 2° or centres by more than 5 %.
+"masks" is the overlap (intersection over union) of what was taken to move with what does.
 pycolmap's defaults have one camera for all frames, sequential matching and the incremental mapper.
 """
 
@@ -20,14 +21,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import cv2
 import numpy as np
 import tyro
+from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
 from recon.cameras import place_cameras
 from recon.errors import ReconError
 from recon.events import ignore
+from recon.mask_files import margin
 from recon.scene import SceneFolder
 from recon.splitting import split
 from recon.truth import pose_error, read_truth
@@ -54,6 +58,8 @@ class Row:
     kind: str = ""
     won: str = ""
     reason: str = ""
+    mask_iou: float | None = None
+    """Of what moves, mean over the frames whose true masks are known."""
 
     @property
     def no_parallax(self) -> bool:
@@ -83,8 +89,8 @@ class Row:
         return (self.error["rotation_deg"] or 0) > WRONG_ROTATION or ate is None or ate > WRONG_ATE
 
 
-def ours(name: str, source: Path, truth: Path | None, work: Path) -> Row:
-    """Our stage, as `splatreel reconstruct` runs it."""
+def ours(name: str, source: Path, truth: Path | None, work: Path, masks: Path | None) -> Row:
+    """Our stage, as `splatreel reconstruct` runs it. `masks`: white where it moves, named after frames."""
     scene = split(source, work / "scene", long_side=640)
     frames = scene.frames()
     began = time.perf_counter()
@@ -110,10 +116,26 @@ def ours(name: str, source: Path, truth: Path | None, work: Path) -> Row:
         report.get("probe", {}).get("kind", ""),
         " > ".join(tried),
         problem or report.get("reason", ""),
+        mask_overlap(scene, masks) if masks is not None and cameras is not None else None,
     )
 
 
-def defaults(name: str, source: Path, truth: Path | None, work: Path) -> Row:
+def mask_overlap(scene: SceneFolder, truth: Path) -> float:
+    """Mean intersection over union with the true masks, without the margin that the solver adds."""
+    frames = scene.frames()
+    found, disc, scores = scene.root / "cameras" / "shot_000_masks", margin(frames.width, frames.height), []
+    for path in sorted(truth.glob("*.png")):
+        with Image.open(path) as picture:
+            moving = np.asarray(picture.convert("L").resize((frames.width, frames.height))) > 0
+        mask = np.zeros_like(moving)
+        if found.is_dir():
+            with Image.open(found / f"{path.stem}.png.png") as picture:
+                mask = cv2.erode((np.asarray(picture.convert("L")) < 128).astype(np.uint8), disc) > 0
+        scores.append(float((mask & moving).sum() / max(1, (mask | moving).sum())))
+    return float(np.mean(scores))
+
+
+def defaults(name: str, source: Path, truth: Path | None, work: Path, masks: Path | None) -> Row:
     """pycolmap as it comes; the model with most frames."""
     scene = split(source, work / "scene", long_side=640)
     result = work / "defaults.npz"
@@ -166,19 +188,33 @@ def _error(cameras: Cameras, truth: Path | None, scene: SceneFolder) -> dict[str
     return pose_error(cameras, read_truth(truth, scene.frames(), scene.info["source"].get("fps")))
 
 
-def videos_of(folder: Path) -> list[tuple[str, Path, Path | None]]:
-    """(name, video, pose file beside it or None) of every video in a folder and the folders in it."""
+def videos_of(folder: Path) -> list[tuple[str, Path, Path | None, Path | None]]:
+    """(name, video, pose file and folder `NAME_masks` beside it or None) of every video in a folder and the
+    folders in it."""
     found = []
     for video in sorted(folder.rglob("*.mp4")):
-        poses = video.with_suffix(".txt")
-        found.append((str(video.relative_to(folder)), video, poses if poses.exists() else None))
+        beside = [video.with_suffix(".txt"), video.with_name(f"{video.stem}_masks")]
+        poses, masks = (path if path.exists() else None for path in beside)
+        found.append((str(video.relative_to(folder)), video, poses, masks))
     return found
 
 
 def table_of(rows: list[Row]) -> Table:
     """For the terminal and, by copy and paste, for docs/benchmarks.md."""
     table = Table(box=None)
-    for name in ("clip", "solver", "verdict", "placed", "rotation °", "ATE %", "focal %", "s", "right", "by"):
+    for name in (
+        "clip",
+        "solver",
+        "verdict",
+        "placed",
+        "rotation °",
+        "ATE %",
+        "focal %",
+        "masks",
+        "s",
+        "right",
+        "by",
+    ):
         table.add_column(name, justify="left" if name in ("clip", "solver", "verdict", "by") else "right")
     for row in rows:
         errors = row.error or {}
@@ -191,6 +227,7 @@ def table_of(rows: list[Row]) -> Table:
         table.add_row(
             *(row.clip, row.solver, row.verdict, f"{row.placed}/{row.frames}"),
             *numbers,
+            "" if row.mask_iou is None else f"{row.mask_iou:.2f}",
             *(f"{row.seconds:.0f}", right, who),
         )
     return table
@@ -210,11 +247,11 @@ def main(
         base = work or Path(temporary)
         rows: list[Row] = []
 
-        def take(name: str, source: Path, truth: Path | None) -> None:
+        def take(name: str, source: Path, truth: Path | None, masks: Path | None) -> None:
             place = base / "scenes" / name.replace("/", "_").replace(" ", "_")
             place.mkdir(parents=True, exist_ok=True)
             for solver in (ours, globals()["defaults"]) if defaults else (ours,):
-                row = solver(name, source, truth, place)
+                row = solver(name, source, truth, place, masks)
                 rows.append(row)
                 if save:
                     with save.open("a") as file:
@@ -225,10 +262,11 @@ def main(
             moves = tuple(m for m in MOVES if any(only in f"{m}, {f}" for f in FLAVOURS))
             for clip in draw_clips(base / "drawn", moves, FLAVOURS):
                 if only in clip.name:
-                    take(clip.name, clip.frames, clip.truth)
-        for name, video, truth in videos_of(clips) if clips else []:
+                    masks = clip.folder / "masks"
+                    take(clip.name, clip.frames, clip.truth, masks if masks.exists() else None)
+        for name, video, truth, masks in videos_of(clips) if clips else []:
             if only in name:
-                take(name, video, truth)
+                take(name, video, truth, masks)
         console.print(table_of(rows))
         for solver in dict.fromkeys(row.solver for row in rows):
             judged = [row for row in rows if row.solver == solver and row.right is not None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -12,11 +13,13 @@ import pytest
 from recon.attempts import attempts_for
 from recon.cameras import place_cameras
 from recon.events import ignore
-from recon.focal_sweep import SPREAD, WEIGHT, Trial, belief, few_frames, summed_up
+from recon.focal_sweep import SPREAD, WEIGHT, Trial, belief, few_frames, finer, summed_up, sweep_attempt
 from recon.focal_trials import sweep_focal
+from recon.ladder import _lost
 from recon.matches import Matches
 from recon.scene import SceneFolder
 from recon.solve import find_features, mapping_job, read_matches, run_model_job
+from recon.solver_process import run_job
 from recon.truth import pose_error, read_truth
 from recon.turning import fit_turning
 from recon.types import Shot
@@ -184,6 +187,48 @@ def test_trials_that_ended_in_different_solutions_say_nothing() -> None:
     smooth = summed_up(trials([0.9] * 6, [0.7, 0.6, 0.5, 0.4, 0.5, 0.6]), 8)
     assert smooth is not None
     assert summed_up(trials([0.9] * 6, [0.5, 0.9, 0.5, 0.9, 0.4, 0.5]), 8) is None
+
+
+def test_what_is_far_off_is_not_tried() -> None:
+    """The longest and shortest focal lengths only where the scores do not rise towards them."""
+    rows = [
+        Trial(focal, px, 0.9, 8, 3.0, None)
+        for focal, px in zip((0.72, 0.85, 1.0, 1.2, 1.45), (0.8, 0.7, 0.6, 0.5, 0.5), strict=True)
+    ]
+    tried = [focal for focal, _ in finer(rows, None)]
+    assert 1.75 in tried
+    assert 0.6 not in tried
+    assert all(focal > 1.0 for focal in tried)
+
+
+def test_frames_are_placed_in_the_model_of_a_few(orbit: tuple[SceneFolder, Path], tmp_path: Path) -> None:
+    """With the lens of the attempt, not that of the model."""
+    scene, database = orbit
+    frames = scene.frames()
+    (shot,) = frames.shots
+    few = [frames.file_name(number) for number in shot.numbers[::2]]
+    scratch, arc = tmp_path / "few", textured_room.arc(9, 20.0)
+    job = mapping_job(sweep_attempt(1.0, None, few), frames, shot, database, 0, 60)
+    run_job(
+        {**job, "names": few, "result": str(tmp_path / "few.npz"), "scratch": str(scratch)},
+        tmp_path,
+        lambda done, total, note: None,
+    )
+    attempt = attempts_for(450 / 480, None, scratch / "0")[0]
+    job = mapping_job(attempt, frames, shot, database, 0, 60)
+    solved = run_model_job(job, frames, tmp_path, ignore)
+    assert solved is not None
+    assert len(solved.numbers) == shot.frames
+    assert solved.lens.focal == pytest.approx(450)
+    turns = [poses[0, :3, :3].T @ poses[-1, :3, :3] for poses in (solved.world_from_camera, arc)]
+    assert np.degrees(np.arccos((np.trace(turns[0].T @ turns[1]) - 1) / 2)) < 0.2
+
+
+def test_a_model_that_lost_matches_is_not_settled_for() -> None:
+    swept = summed_up(trials([0.9] * 6, [0.5] * 6), 8)
+    solved = [Mock(explained=explained) for explained in (0.95, 0.85, 0.75)]
+    assert [_lost(found, swept) for found in solved] == [False, False, True]
+    assert not _lost(solved[-1], None)
 
 
 @pytest.mark.parametrize("frames", [3, 16, 29, 90, 300])

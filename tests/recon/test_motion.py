@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 from recon import motion
 from recon.cameras import place_cameras
 from recon.errors import FormatError
+from recon.mask_cleaning import by_colour
 from recon.motion import MotionMasks, motion_masks, read_masks, write_masks
 from recon.moving import training_masks
 from recon.rigid_flow import rigid_masks, static_flow
@@ -86,6 +87,21 @@ def test_the_geometry_is_that_of_what_hardly_flows() -> None:
     error = motion._error(model, "moving")(here, there.astype(np.float32))
     assert np.median(error[:700]) < 0.2
     assert np.median(error[700:]) > 3.0
+
+
+def test_a_rough_mask_gets_the_outline_that_the_colours_have() -> None:
+    rng = np.random.default_rng(0)
+    picture = rng.normal((90, 140, 80), 20, (180, 320, 3)).clip(0, 255).astype(np.uint8)
+    thing = np.zeros((180, 320), bool)
+    thing[40:140, 100:180] = True
+    picture[thing] = rng.normal((150, 100, 60), 20, (thing.sum(), 3)).clip(0, 255).astype(np.uint8)
+    rough = np.zeros_like(thing)
+    rough[55:125, 85:165] = True
+    found = [by_colour(rough, picture) for _ in range(2)]
+    assert np.array_equal(found[0], found[1])
+    assert (found[0] & thing).sum() / (found[0] | thing).sum() > 0.95
+    for nothing in (np.zeros_like(thing), ~np.zeros_like(thing)):  # no colours to learn
+        assert np.array_equal(by_colour(nothing, picture), nothing)
 
 
 def test_what_is_fast_for_a_moment_is_found(tmp_path: Path) -> None:
