@@ -166,7 +166,8 @@ def finer(trials: list[Trial], start: Start) -> list[tuple[float, Start]]:
     gaps = [(focals[k], focals[k + 1]) for k in (best - 1, best) if 0 <= k < len(focals) - 1]
     between = [math.sqrt(low * high) for low, high in gaps if high / low > FINEST]
     ends = [FOCALS[k] for k in (0, -1) if FOCALS[k] not in tried and scores[k] < scores[best] + NEEDED]
-    return [(focal, start) for focal in (*ends, *between)]
+    # What was tried and not placed is not among the trials.
+    return [(focal, start) for focal in (*ends, *between) if focal not in tried]
 
 
 def few_frames(shot: Shot) -> list[int]:
