@@ -23,7 +23,13 @@ from recon.frame_flow import FrameFlows
 from recon.judge import MIN_FRAMES
 from recon.known_cameras import FORMATS, solve_with, use_known
 from recon.ladder import Unsolved
-from recon.moving import find_motion, masks_from_cameras, solve_around_motion, store_masks, training_masks
+from recon.moving import (
+    find_motion,
+    masks_before_known_cameras,
+    solve_around_motion,
+    store_masks,
+    training_masks,
+)
 from recon.scene import SceneFolder, hash_of, hash_of_file, remove, write_json
 from recon.solve import STAGE, Solution, check_files
 from recon.types import Cameras, Frames, Points, Shot
@@ -32,7 +38,7 @@ from recon.world import find_world, into_world
 
 __all__ = ["load_solution", "place_cameras"]
 
-REVISION = 10
+REVISION = 11
 """Part of the stage's key: raised when the same settings give other results."""
 
 
@@ -209,8 +215,8 @@ def _place_shot(
                 on_event=on_event,
             )
         if given.solver is not None or given.file is not None:
-            motion, masks = masks_from_cameras(
-                solution, frames, motion, masks, masks_folder, flows=flows, on_event=on_event
+            motion, masks = masks_before_known_cameras(
+                *(solution, frames, shot, motion, masks, masks_folder), flows=flows, on_event=on_event
             )
     except CameraSolveError as error:
         row |= {"verdict": "failed", "reason": str(error), "placed": 0}

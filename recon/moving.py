@@ -22,7 +22,7 @@ from recon.polish import polish
 from recon.rigid_flow import StaticFlow, rigid_masks, static_flow
 from recon.scene import link_or_copy, remove, replacing
 from recon.solve import Solution, find_matches
-from recon.track_masks import LongTracks
+from recon.track_masks import LongTracks, completed
 from recon.types import Cameras, Frames, Shot
 from recon.undistort import Lens, undistort_images
 
@@ -201,8 +201,10 @@ class _LookAgain:
             # Masks of long tracks are too large; they stand only where there were none.
             first = motion if before.masks is None else before.motion
             found = self.from_masks(_Found(again, first, self.folder, flow))
-        masks = None if found.masks is None else store_masks(found.motion, self.frames, self.folder)
-        return replace(found, masks=masks)
+        if found.masks is None:
+            return found
+        motion = completed(found.motion, tracks.masks(misses), self.frames)
+        return replace(found, motion=motion, masks=store_masks(motion, self.frames, self.folder))
 
     def from_masks(self, found: _Found) -> _Found:
         """With masks that are exact, which those of long tracks are not."""
@@ -248,6 +250,32 @@ class _LookAgain:
                 best, most = _Found(again, motion, self.folder, flow), max(most, agree)
         store_masks(best.motion, self.frames, self.folder)
         return best
+
+
+def masks_before_known_cameras(
+    solution: Solution,
+    frames: Frames,
+    shot: Shot,
+    motion: MotionMasks,
+    masks: Path | None,
+    folder: Path,
+    *,
+    flows: FrameFlows,
+    on_event: Listener,
+) -> tuple[MotionMasks, Path | None]:
+    """As `masks_from_cameras`, and by what points tell that are followed for long."""
+    motion, masks = masks_from_cameras(
+        solution, frames, motion, masks, folder, flows=flows, on_event=on_event
+    )
+    if motion.camera == "given" or solution.flat:
+        return motion, masks
+    tracks = LongTracks(frames, np.array(shot.numbers))
+    long = tracks.masks(tracks.misses(solution.solved))
+    if not long.trusted or _share_beyond(long, motion if masks else None) < AGAIN:
+        return motion, masks
+    nothing = replace(long, masks=np.zeros_like(long.masks))
+    motion = completed(motion, long, frames) if masks else completed(nothing, long, frames)
+    return motion, store_masks(motion, frames, folder)
 
 
 def masks_from_cameras(

@@ -35,8 +35,8 @@ TURNED = 3.0
 
 
 def polish(solution: Solution, fine: FineTracks, frames: int, work: Path, on_event: Listener) -> Solution:
-    """The solution with better cameras and more points, or as it was where that is not better: the judge
-    thinks less of it, or it is another one.
+    """The solution with better cameras and more points, or as it was where that cannot be had: the frames are
+    bent, the judge calls it failed, or it became another solution.
 
     Args:
         frames: Of the shot.
@@ -65,7 +65,8 @@ def polish(solution: Solution, fine: FineTracks, frames: int, work: Path, on_eve
     of_features = _kept(solved.points, xyz[:features], errors[:features])
     better = replace(better, points=of_features)
     judgement = judged(better, frames)
-    if judgement.rank < judged(solved, frames).rank:
+    # With less parallax by a better focal length it may be "unsure" now, and rightly so.
+    if judgement.verdict == "failed" or not judgement.focal_sane:
         return solution
     if solution.judgement.verdict != judged(solved, frames).verdict:  # something else spoke against it
         judgement = replace(judgement, verdict=solution.judgement.verdict, reason=solution.judgement.reason)

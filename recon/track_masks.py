@@ -7,14 +7,16 @@ little still show it, and better ones show it better.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from scipy.spatial import KDTree
 
 from recon.fourd.sorting import still_points
 from recon.fourd.tracks import Tracks, follow
-from recon.frame_flow import grey, small_frame
-from recon.mask_cleaning import likely, with_hysteresis, without_specks
+from recon.frame_flow import grey, in_order, small_frame
+from recon.mask_cleaning import by_colour, likely, with_hysteresis, without_specks
 from recon.mask_files import MOST, MotionMasks
 from recon.solve import Solved
 from recon.types import Frames
@@ -26,8 +28,32 @@ AROUND, REACH, STEP = 12, 24.0, 4
 """Tracks around a place that speak for it, the pixels within which they must be, and those between places."""
 BATCH = 1000
 """Tracks looked at together, to bound memory in long shots."""
+SHRUNK, LEAST_SHARE = 0.75, 0.01
+"""Times the usual share of the long tracks' mask that flow finds, below which it has lost a mover in a frame;
+and the share of a frame that is worth it."""
 WHOLE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (31, 31))
 """What fits into gaps of a mover: a part of it may go as if it stood still."""
+
+
+def completed(motion: MotionMasks, long: MotionMasks, frames: Frames) -> MotionMasks:
+    """Masks by the flow between near frames, with those of long tracks where they have shrunk or are empty:
+    for some frames a mover can go along its epipolar lines. Colours give these their outline, as they are
+    too large."""
+    height, width = long.masks.shape[1:]
+    known = np.array([motion.of(int(number), width, height) for number in long.numbers])
+    among = long.masks.mean((1, 2))
+    share = known.mean((1, 2)) / np.maximum(among, 1e-9)
+    if not long.trusted or not (among > LEAST_SHARE).any():
+        return motion
+    shrunk = (among > LEAST_SHARE) & (share <= SHRUNK * np.median(share[among > LEAST_SHARE]))
+
+    def mask(i: int) -> np.ndarray:
+        if not shrunk[i]:
+            return known[i]
+        return known[i] | by_colour(long.masks[i], small_frame(frames, int(long.numbers[i])))
+
+    masks = np.array(list(in_order(mask, range(len(known)))))
+    return replace(motion, numbers=long.numbers, masks=masks, trusted=bool(masks.mean() < MOST))
 
 
 class LongTracks:

@@ -20,7 +20,7 @@ from recon.rigid_flow import rigid_masks, static_flow
 from recon.scene import SceneFolder
 from recon.solve import Solved
 from recon.splitting import split
-from recon.track_masks import LongTracks
+from recon.track_masks import LongTracks, completed
 from recon.types import Cameras, Frames, Points
 from tests.recon import textured_room
 
@@ -166,6 +166,22 @@ def test_long_tracks_tell_what_moves(tmp_path: Path, monkeypatch: pytest.MonkeyP
     placed = np.flatnonzero(np.arange(FRAMES) != 4)  # a frame that was not placed changes little
     fewer = replace(solved(poses), numbers=placed, world_from_camera=poses[placed])
     assert np.corrcoef(tracks.misses(fewer), misses)[0, 1] > 0.98
+
+
+def test_masks_that_shrink_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In two frames the flow between neighbours shows nothing; the others stay as they are."""
+    poses = textured_room.arc(FRAMES, 12.0)
+    frames, truth = room(tmp_path / "s", monkeypatch, poses, moves=True)
+    tracks = LongTracks(frames, np.arange(FRAMES))
+    long = tracks.masks(tracks.misses(solved(poses)))
+    lost = truth.copy()
+    lost[:2] = False
+    found = completed(MotionMasks(np.arange(FRAMES), lost, "moving"), long, frames)
+    masks = np.array([found.of(i, frames.width, frames.height) for i in range(FRAMES)])
+    assert np.array_equal(masks[2:], truth[2:])
+    assert (masks & truth)[:2].sum() > 0.6 * truth[:2].sum()
+    nothing = completed(MotionMasks(np.arange(FRAMES), np.zeros_like(truth), "moving"), long, frames)
+    assert overlap(nothing, truth, frames) > 0.5
 
 
 def test_long_tracks_of_a_still_scene_agree_with_its_cameras(
