@@ -23,14 +23,9 @@ from recon.frame_flow import FrameFlows
 from recon.judge import MIN_FRAMES
 from recon.known_cameras import FORMATS, solve_with, use_known
 from recon.ladder import Unsolved
-from recon.moving import (
-    find_motion,
-    masks_before_known_cameras,
-    solve_around_motion,
-    store_masks,
-    training_masks,
-)
+from recon.moving import solve_around_motion
 from recon.scene import SceneFolder, hash_of, hash_of_file, remove, write_json
+from recon.shot_masks import find_motion, masks_before_known_cameras, store_masks, training_masks
 from recon.solve import STAGE, Solution, check_files
 from recon.types import Cameras, Frames, Points, Shot
 from recon.undistort import undistort_points

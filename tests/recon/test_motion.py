@@ -15,9 +15,9 @@ from recon.cameras import place_cameras
 from recon.errors import FormatError
 from recon.mask_cleaning import by_colour
 from recon.motion import MotionMasks, motion_masks, read_masks, write_masks
-from recon.moving import training_masks
 from recon.rigid_flow import rigid_masks, static_flow
 from recon.scene import SceneFolder
+from recon.shot_masks import training_masks
 from recon.solve import Solved
 from recon.splitting import split
 from recon.track_masks import LongTracks, completed
