@@ -1,4 +1,4 @@
-"""Masks of what moves in a shot: found before its cameras or from them, and on disk for solver and trainer."""
+"""Masks of what moves in a shot: found before its cameras or from them, on disk for solver and trainer."""
 
 from __future__ import annotations
 
