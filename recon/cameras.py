@@ -25,7 +25,13 @@ from recon.known_cameras import FORMATS, solve_with, use_known
 from recon.ladder import Unsolved
 from recon.moving import solve_around_motion
 from recon.scene import SceneFolder, hash_of, hash_of_file, remove, write_json
-from recon.shot_masks import find_motion, masks_before_known_cameras, store_masks, training_masks
+from recon.shot_masks import (
+    find_motion,
+    masks_before_known_cameras,
+    still_points_only,
+    store_masks,
+    training_masks,
+)
 from recon.solve import STAGE, Solution, check_files
 from recon.types import Cameras, Frames, Points, Shot
 from recon.undistort import undistort_points
@@ -33,7 +39,7 @@ from recon.world import find_world, into_world
 
 __all__ = ["load_solution", "place_cameras"]
 
-REVISION = 11
+REVISION = 12
 """Part of the stage's key: raised when the same settings give other results."""
 
 
@@ -213,6 +219,8 @@ def _place_shot(
             motion, masks = masks_before_known_cameras(
                 *(solution, frames, shot, motion, masks, masks_folder), flows=flows, on_event=on_event
             )
+        if masks is not None:
+            solution = still_points_only(solution, motion, frames)
     except CameraSolveError as error:
         row |= {"verdict": "failed", "reason": str(error), "placed": 0}
         row["attempts"] = []

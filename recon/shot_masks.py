@@ -16,7 +16,7 @@ from recon.rigid_flow import rigid_masks
 from recon.scene import link_or_copy, remove, replacing
 from recon.solve import Solution
 from recon.track_masks import LongTracks, completed
-from recon.types import Cameras, Frames, Shot
+from recon.types import Cameras, Frames, Points, Shot
 from recon.undistort import Lens, undistort_images
 
 ENOUGH = 0.01
@@ -70,6 +70,29 @@ def masks_from_cameras(
     if not rigid.trusted or rigid.share.mean() < ENOUGH:
         return motion, masks
     return rigid, store_masks(rigid, frames, folder)
+
+
+def still_points_only(solution: Solution, motion: MotionMasks, frames: Frames) -> Solution:
+    """Without the points that are seen on what moves, half of the time or more: what goes along with the
+    camera looks like something still at another depth."""
+    points = solution.solved.points
+    if not points.tracks:
+        return solution
+    rows, lengths = np.concatenate(points.tracks), np.array([len(track) for track in points.tracks])
+    masked = np.zeros(len(rows), bool)
+    for number in np.unique(rows[:, 0].astype(int)):
+        here = np.flatnonzero(rows[:, 0] == number)
+        mask = motion.of(int(number), frames.width, frames.height)
+        x, y = rows[here, 1:].astype(int).T
+        masked[here] = mask[y.clip(0, frames.height - 1), x.clip(0, frames.width - 1)]
+    moving = np.bincount(np.repeat(np.arange(len(points)), lengths), masked, len(points)) >= 0.5 * lengths
+    left = np.flatnonzero(~moving)
+    if len(left) in (len(points), 0):
+        return solution
+    kept = Points(
+        *(points.xyz[left], points.rgb[left], points.error[left]), tuple(points.tracks[i] for i in left)
+    )
+    return replace(solution, solved=replace(solution.solved, points=kept))
 
 
 def share_beyond(motion: MotionMasks, known: MotionMasks | None) -> float:

@@ -17,8 +17,8 @@ from recon.mask_cleaning import by_colour
 from recon.motion import MotionMasks, motion_masks, read_masks, write_masks
 from recon.rigid_flow import rigid_masks, static_flow
 from recon.scene import SceneFolder
-from recon.shot_masks import training_masks
-from recon.solve import Solved
+from recon.shot_masks import still_points_only, training_masks
+from recon.solve import Solution, Solved, judged
 from recon.splitting import split
 from recon.track_masks import LongTracks, completed
 from recon.types import Cameras, Frames, Points
@@ -166,6 +166,32 @@ def test_long_tracks_tell_what_moves(tmp_path: Path, monkeypatch: pytest.MonkeyP
     placed = np.flatnonzero(np.arange(FRAMES) != 4)  # a frame that was not placed changes little
     fewer = replace(solved(poses), numbers=placed, world_from_camera=poses[placed])
     assert np.corrcoef(tracks.misses(fewer), misses)[0, 1] > 0.98
+
+
+def test_points_on_what_moves_are_no_points_of_the_scene(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poses = textured_room.arc(FRAMES, 2.0)
+    frames, _ = room(tmp_path / "s", monkeypatch, poses, moves=False)
+    rng = np.random.default_rng(0)
+    tracks = tuple(
+        np.column_stack(
+            [np.arange(5), rng.uniform(10 if left else 170, 150 if left else 310, 5), np.full(5, 90)]
+        )
+        for left in (True, False, True, False)
+    )
+    points = Points(
+        np.arange(12.0).reshape(4, 3), np.zeros((4, 3), np.uint8), np.zeros(4, np.float32), tracks
+    )
+    before = Solution(replace(solved(poses), points=points), judged(solved(poses), FRAMES), ())
+    masks = np.zeros((FRAMES, 18, 32), bool)
+    masks[:, :, :16] = True
+    motion = MotionMasks(np.arange(FRAMES), masks, "moving")
+    after = still_points_only(before, motion, frames).solved.points
+    assert np.array_equal(after.xyz, points.xyz[[1, 3]])
+    assert len(after.tracks) == 2
+    nothing = MotionMasks(np.arange(FRAMES), np.zeros_like(masks), "moving")
+    assert still_points_only(before, nothing, frames) is before
 
 
 def test_masks_that_shrink_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
