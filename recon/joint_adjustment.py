@@ -18,7 +18,8 @@ def adjust_arrays(job: dict[str, Any], tell: Any) -> None:
 
     The file `job["arrays"]` holds camera_from_world [F, 4, 4], focal, points [P, 3] and their observations:
     rows `point`, `frame` [M], `xy` [M, 2] from the principal point. `job["result"]` gets the first three as
-    adjusted. `job["noise"]`: pixels beyond which an observation pulls less than its square.
+    adjusted. `job["noise"]`: pixels beyond which an observation pulls less than its square;
+    `job["focal_free"]`: whether the focal length moves, too.
     """
     import pycolmap
 
@@ -46,7 +47,7 @@ def adjust_arrays(job: dict[str, Any], tell: Any) -> None:
             track.add_element(int(frame[row]) + 1, int(place[row]))
         ids.append(model.add_point3D(at, track, np.zeros(3, np.uint8)))
     options = adjustment()
-    options.refine_focal_length = True
+    options.refine_focal_length = job["focal_free"]
     options.ceres.loss_function_type = pycolmap.LossFunctionType.CAUCHY
     options.ceres.loss_function_scale = job["noise"]
     options.ceres.solver_options.max_num_iterations = ITERATIONS
