@@ -28,7 +28,7 @@ from recon.descent import (
     update,
 )
 from recon.events import Listener, TrainStep, ignore
-from recon.fourd.motion import Bases, Lifetimes, Moving, Splats4D, together
+from recon.fourd.motion import Bases, Lifetimes, Moving, Splats4D, skinned, together
 from recon.losses import photometric_loss
 from recon.optimizer import Optimizer
 from recon.raster import render
@@ -44,9 +44,14 @@ BASE_RATES = {"quats": 2e-3, "translations": 1e-3}
 """Step sizes of the motions, radians and median depths; they fall to a tenth."""
 LIFE_RATE = 0.02
 """Step size of the logarithms of radius and fall-off of the lifetimes; of the centres in frames, tenfold."""
+NOT_TRAINED = "weights", "home"
+"""Of what each moving Gaussian has: its shares of the motions, and where it rested when it was lifted."""
 SMOOTH = 0.002
 """Weight of the mean square acceleration of the motions (in median depths per knot²), in pixels of the
 image."""
+ANCHOR = 1000.0
+"""Weight of the square by which what moves is farther away than it was lifted, in the mean and relatively.
+One camera does not see this: a larger thing that is farther away and moves more looks the same."""
 MOVING_SHARE = 0.25
 """Of the budget, at most, is for what moves."""
 PER_PIXEL = 0.4
@@ -62,10 +67,10 @@ class MovingFit:
 
 
 class _State:
-    """Everything that is trained, with its moments."""
+    """Everything that is trained, with its moments, and where what moves began."""
 
-    def __init__(self, still: Optimizer, moving: Optimizer, bases: Bases) -> None:
-        self.still, self.moving, self.bases = still, moving, bases
+    def __init__(self, still: Optimizer, moving: Optimizer, bases: Bases, lifted: Bases) -> None:
+        self.still, self.moving, self.bases, self.lifted = still, moving, bases, lifted
         self.first = {name: torch.zeros_like(getattr(bases, name)) for name in BASE_RATES}
         self.second = {name: torch.zeros_like(getattr(bases, name)) for name in BASE_RATES}
 
@@ -77,12 +82,13 @@ class _State:
             moving.gaussians,
             device,
             weights=moving.weights,
+            home=moving.gaussians.means,
             centres=lives.centres,
             log_radii=lives.radii.clamp_min(1e-4).log(),
             log_sigmas=lives.sigmas.log(),
         )
-        copies = {name: getattr(moving.bases, name).to(device, copy=True) for name in BASE_RATES}
-        return cls(Optimizer(splats.still, device), own, replace(moving.bases, **copies))
+        lifted, bases = (_copy(moving.bases, device) for _ in range(2))
+        return cls(Optimizer(splats.still, device), own, bases, lifted)
 
     def splats(self) -> Splats4D:
         return Splats4D(
@@ -95,22 +101,28 @@ class _State:
             "still": self.still.state(),
             "moving": self.moving.state(),
             "bases": {**bases, "start": self.bases.start, "spacing": self.bases.spacing},
+            "lifted": {name: getattr(self.lifted, name).cpu() for name in BASE_RATES},
             "bases_first": {name: t.cpu() for name, t in self.first.items()},
             "bases_second": {name: t.cpu() for name, t in self.second.items()},
         }
 
     @classmethod
     def restored(cls, saved: dict, device: str) -> _State:
-        bases = saved["bases"]
-        quats, translations = bases["quats"].to(device), bases["translations"].to(device)
+        bases = Bases(
+            **{name: t.to(device) if name in BASE_RATES else t for name, t in saved["bases"].items()}
+        )
         state = cls(
             Optimizer.restored(saved["still"], device),
             Optimizer.restored(saved["moving"], device),
-            Bases(quats, translations, bases["start"], bases["spacing"]),
+            *(bases, replace(bases, **{name: t.to(device) for name, t in saved["lifted"].items()})),
         )
         state.first = {name: t.to(device) for name, t in saved["bases_first"].items()}
         state.second = {name: t.to(device) for name, t in saved["bases_second"].items()}
         return state
+
+
+def _copy(bases: Bases, device: str) -> Bases:
+    return replace(bases, **{name: getattr(bases, name).to(device, copy=True) for name in BASE_RATES})
 
 
 def moving_of(params: dict[str, Tensor], gaussians: Gaussians, bases: Bases) -> Moving:
@@ -170,13 +182,12 @@ def _step(state: _State, view: View, config: FitConfig, step: int) -> float:
     """One step on one view; the loss before it."""
     together_now = step >= ALONE * config.steps
     still = leaves_of(state.still.params) if together_now else state.still.params
-    moving = leaves_of({name: p for name, p in state.moving.params.items() if name != "weights"})
+    moving = leaves_of({name: p for name, p in state.moving.params.items() if name not in NOT_TRAINED})
     base_leaves = leaves_of({name: getattr(state.bases, name) for name in BASE_RATES})
     bases = replace(state.bases, **base_leaves)
     rest = Gaussians(**{name: moving[name] for name in NAMES})
-    now = together(
-        Gaussians(**still), moving_of({**state.moving.params, **moving}, rest, bases).at(view.seconds)
-    )
+    carried = moving_of({**state.moving.params, **moving}, rest, bases).at(view.seconds)
+    now = together(Gaussians(**still), carried)
     height, width = view.image.shape[:2]
     background = background_at(config, step).to(view.image.device)
     shot = render(now, view.camera_from_world, view.K, width, height, background=background)
@@ -186,6 +197,7 @@ def _step(state: _State, view: View, config: FitConfig, step: int) -> float:
     regularisers = regularisers + config.scale_weight * moving["log_scales"].exp().sum() / (3 * count)
     jerk = base_leaves["translations"].diff(n=2, dim=1)
     regularisers = regularisers + SMOOTH * float(view.K[0, 0]) * jerk.square().sum(-1).mean()
+    regularisers = regularisers + ANCHOR * _farther(state, carried.means, view).square()
     (loss + regularisers).backward()
     rates = _rates(config, step, state.bases.spacing)
     update(state.moving, moving, shot.visible[-count:], rates, 0)
@@ -195,6 +207,19 @@ def _step(state: _State, view: View, config: FitConfig, step: int) -> float:
         visible = shot.visible[:-count]
         update(state.still, still, visible, replace(rates, step_sizes=slow), config.sh_degree)
     return loss.item()
+
+
+def _farther(state: _State, means: Tensor, view: View) -> Tensor:
+    """By how much of their depth Gaussians with these means [N, 3] are farther away than where they were
+    lifted, in the mean over those before the camera."""
+    params = state.moving.params
+    with torch.no_grad():
+        lifted, _ = skinned(params["home"], params["quats"], params["weights"], state.lifted, view.seconds)
+        forward, offset = view.camera_from_world[2, :3], view.camera_from_world[2, 3]
+        before = lifted @ forward + offset
+        ahead = before > 1e-2
+    z = means @ forward + offset
+    return ((z - before) / before.clamp_min(1e-2) * ahead).sum() / ahead.sum().clamp_min(1)
 
 
 def _rates(config: FitConfig, step: int, spacing: float) -> AdamRates:

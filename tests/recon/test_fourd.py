@@ -455,6 +455,24 @@ def test_training_finds_colours_and_motion(
     assert float(ends[1][0] - ends[0][0]) > 0.25
 
 
+def test_what_moves_stays_as_far_away_as_it_was_lifted(
+    box: Box, clip: tuple[list[np.ndarray], np.ndarray], tmp_path: Path
+):
+    """One camera sees no difference; while the way across is found."""
+    views, start = training(box, clip[0])
+    config = FitConfig(steps=200, budget=900, sh_degree=0, long_side=WIDTH)
+    found = fit_moving(views, lambda: start, config, tmp_path).splats.moving
+    assert found is not None
+    assert start.moving is not None
+    for f in (2, FRAMES // 2, FRAMES - 3):
+        view = views.view(f)
+        before, after = (
+            moving.at(view.seconds).means @ view.camera_from_world[2, :3] + view.camera_from_world[2, 3]
+            for moving in (start.moving, found)
+        )
+        assert abs(float(after.mean() / before.mean()) - 1) < 0.01
+
+
 def test_a_resumed_training_ends_where_a_straight_one_ends(
     box: Box, clip: tuple[list[np.ndarray], np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
