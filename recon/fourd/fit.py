@@ -49,9 +49,11 @@ NOT_TRAINED = "weights", "home"
 SMOOTH = 0.002
 """Weight of the mean square acceleration of the motions (in median depths per knot²), in pixels of the
 image."""
-ANCHOR = 1000.0
-"""Weight of the square by which what moves is farther away than it was lifted, in the mean and relatively.
-One camera does not see this: a larger thing that is farther away and moves more looks the same."""
+ANCHOR = 50.0
+"""Weight of the square by which what moves is farther away than it was lifted, relatively, in the mean over
+Gaussians and time. One camera does not see it: what is larger, farther and moves more looks the same."""
+MEMORY = 0.95
+"""Of that mean, from step to step."""
 MOVING_SHARE = 0.25
 """Of the budget, at most, is for what moves."""
 PER_PIXEL = 0.4
@@ -71,6 +73,8 @@ class _State:
 
     def __init__(self, still: Optimizer, moving: Optimizer, bases: Bases, lifted: Bases) -> None:
         self.still, self.moving, self.bases, self.lifted = still, moving, bases, lifted
+        self.farther = 0.0
+        """By how much of their depth moving Gaussians were farther away than lifted, of late."""
         self.first = {name: torch.zeros_like(getattr(bases, name)) for name in BASE_RATES}
         self.second = {name: torch.zeros_like(getattr(bases, name)) for name in BASE_RATES}
 
@@ -101,6 +105,7 @@ class _State:
             "still": self.still.state(),
             "moving": self.moving.state(),
             "bases": {**bases, "start": self.bases.start, "spacing": self.bases.spacing},
+            "farther": self.farther,
             "lifted": {name: getattr(self.lifted, name).cpu() for name in BASE_RATES},
             "bases_first": {name: t.cpu() for name, t in self.first.items()},
             "bases_second": {name: t.cpu() for name, t in self.second.items()},
@@ -116,6 +121,7 @@ class _State:
             Optimizer.restored(saved["moving"], device),
             *(bases, replace(bases, **{name: t.to(device) for name, t in saved["lifted"].items()})),
         )
+        state.farther = saved["farther"]
         state.first = {name: t.to(device) for name, t in saved["bases_first"].items()}
         state.second = {name: t.to(device) for name, t in saved["bases_second"].items()}
         return state
@@ -197,7 +203,10 @@ def _step(state: _State, view: View, config: FitConfig, step: int) -> float:
     regularisers = regularisers + config.scale_weight * moving["log_scales"].exp().sum() / (3 * count)
     jerk = base_leaves["translations"].diff(n=2, dim=1)
     regularisers = regularisers + SMOOTH * float(view.K[0, 0]) * jerk.square().sum(-1).mean()
-    regularisers = regularisers + ANCHOR * _farther(state, carried.means, view).square()
+    farther = _farther(state, carried.means, view)
+    state.farther = MEMORY * state.farther + (1 - MEMORY) * farther.item()
+    # The gradient of the squared mean over time: how depth changes with time is seen, and stays free.
+    regularisers = regularisers + ANCHOR * 2 * state.farther * farther
     (loss + regularisers).backward()
     rates = _rates(config, step, state.bases.spacing)
     update(state.moving, moving, shot.visible[-count:], rates, 0)

@@ -436,7 +436,7 @@ def test_training_finds_colours_and_motion(
     box: Box, clip: tuple[list[np.ndarray], np.ndarray], tmp_path: Path
 ):
     views, start = training(box, clip[0])
-    config = FitConfig(steps=300, budget=900, sh_degree=0, long_side=WIDTH)
+    config = FitConfig(steps=400, budget=900, sh_degree=0, long_side=WIDTH)
     found = fit_moving(views, lambda: start, config, tmp_path).splats
 
     def error(splats: Splats4D) -> float:
