@@ -30,9 +30,9 @@ BENT = 0.3
 as those of video models are: all points of a region err alike, and many of them outvote what is right."""
 CLOSE, ANGLE = 1.0, 0.3
 """Pixels by which a point may miss, and degrees under which it must be seen, to be one of the scene's."""
-TELLS = 1.2
-"""Degrees of parallax below which the focal length stays: tenths of a pixel outweigh what it changes (a drawn
-0.9° sideways move: 14 to 29 % off)."""
+TELLS = 1.0
+"""Degrees by which the camera turns, below which the focal length stays. A camera that only shifts sees the same
+with every focal length, at other depths (a drawn sideways move: 14 to 29 % off)."""
 TURNED = 3.0
 """Degrees by which no camera may have turned against the first one: then it is another solution."""
 
@@ -56,14 +56,15 @@ def polish(solution: Solution, fine: FineTracks, frames: int, work: Path, on_eve
     miss = float(np.median(before[features:]))
     if miss > BENT * max(1.0, max(solved.lens.width, solved.lens.height) / 640):
         return solution
-    free = solution.judgement.parallax_deg >= TELLS
+    free = bool(_turns(solved.world_from_camera).max() >= TELLS)
     result = _adjusted(arrays, max(NOISE, OBSERVED * miss), free, work, on_event)
     if result is None:
         return solution
     poses, focal, xyz = result
     lens = replace(solved.lens, K=_with_focal(solved.lens.K, focal))
     better = replace(solved, world_from_camera=np.linalg.inv(poses), lens=lens)
-    if _largest_turn(solved, better) > TURNED:
+    turned = float(_turns(solved.world_from_camera, better.world_from_camera).max())
+    if turned > TURNED:
         return solution
     errors = _misses(arrays, poses, focal, xyz)
     of_features = _kept(solved.points, xyz[:features], errors[:features])
@@ -80,7 +81,7 @@ def polish(solution: Solution, fine: FineTracks, frames: int, work: Path, on_eve
         "polished": {
             "points": len(fine.places),
             "focal_px": [round(solved.lens.focal, 2), round(focal, 2)],
-            "turned_deg": round(_largest_turn(solved, better), 3),
+            "turned_deg": round(turned, 3),
         },
     }
     better = replace(better, points=_joined(of_features, followed))
@@ -141,11 +142,12 @@ def _misses(
     return (np.bincount(point, miss, len(points)) / count).astype(np.float32)
 
 
-def _largest_turn(before: Solved, after: Solved) -> float:
-    """Degrees, over the cameras, against the first one."""
-    turns = [of[0].T @ of for of in (before.world_from_camera[:, :3, :3], after.world_from_camera[:, :3, :3])]
-    chord = np.linalg.norm(turns[0] - turns[1], axis=(1, 2)) / np.sqrt(8)
-    return float(np.degrees(2 * np.arcsin(np.clip(chord, 0, 1))).max())
+def _turns(world_from_camera: np.ndarray, others: np.ndarray | None = None) -> np.ndarray:
+    """[F] degrees by which cameras turn against the first one; or by which that differs from others."""
+    turns = world_from_camera[0, :3, :3].T @ world_from_camera[:, :3, :3]
+    than = np.eye(3) if others is None else others[0, :3, :3].T @ others[:, :3, :3]
+    chord = np.linalg.norm(turns - than, axis=(1, 2)) / np.sqrt(8)
+    return np.degrees(2 * np.arcsin(np.clip(chord, 0, 1)))
 
 
 def _points_of(fine: FineTracks, solved: Solved, xyz: np.ndarray, errors: np.ndarray) -> Points:
