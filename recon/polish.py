@@ -31,8 +31,8 @@ as those of video models are: all points of a region err alike, and many of them
 CLOSE, ANGLE = 1.0, 0.3
 """Pixels by which a point may miss, and degrees under which it must be seen, to be one of the scene's."""
 TELLS = 1.0
-"""Degrees by which the camera turns, below which the focal length stays. A camera that only shifts sees the same
-with every focal length, at other depths (a drawn sideways move: 14 to 29 % off)."""
+"""Degrees by which the camera turns, below which the focal length stays. A camera that only shifts sees the
+same with every focal length, at other depths (a drawn sideways move: 14 to 29 % off)."""
 TURNED = 3.0
 """Degrees by which no camera may have turned against the first one: then it is another solution."""
 
