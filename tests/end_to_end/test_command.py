@@ -199,7 +199,7 @@ def test_scripts_run(clip: Path, tmp_path: Path) -> None:
         ),
         (("evaluate", "{tmp}/holiday"), "expected a splatreel scene"),
         (("view", "{tmp}/nowhere"), "nowhere"),
-        (("export", "{scene}", "{tmp}/a.docx"), "expected .html, .spz or .ply"),
+        (("export", "{scene}", "{tmp}/a.docx"), "expected .html, .spz, .splatv or .ply"),
     ],
 )
 def test_mistakes_get_a_sentence(
