@@ -18,7 +18,7 @@ from recon.ladder import solve_cameras
 from recon.motion import MotionMasks
 from recon.polish import polish
 from recon.rigid_flow import StaticFlow, static_flow
-from recon.shot_masks import AGAIN, masks_from_cameras, share_beyond, store_masks
+from recon.shot_masks import AGAIN, UNSEEN, masks_from_cameras, share_beyond, store_masks
 from recon.solve import Solution, find_matches
 from recon.track_masks import LongTracks, completed
 from recon.types import Frames, Shot
@@ -178,7 +178,7 @@ class _LookAgain:
         for _ in range(SOUGHT):
             motion = tracks.masks(misses)
             known = found.motion if tried is None and found.masks is not None else tried
-            if not motion.trusted or share_beyond(motion, known) < AGAIN:
+            if not motion.trusted or share_beyond(motion, known) < (AGAIN if known else UNSEEN):
                 break
             tried = motion
             share = 100 * motion.share.mean()

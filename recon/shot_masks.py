@@ -21,8 +21,9 @@ from recon.undistort import Lens, undistort_images
 
 ENOUGH = 0.01
 """Mean share of the frames below which masks are not worth having."""
-AGAIN = 0.05
-"""Mean share of the frames from which what was not known of before is worth another look."""
+AGAIN, UNSEEN = 0.05, 0.15
+"""Mean share of the frames from which what was not known of before is worth another look; and from which long
+tracks are believed that something moves where near frames show nothing: chained flow drifts."""
 
 
 def masks_before_known_cameras(
@@ -44,7 +45,7 @@ def masks_before_known_cameras(
         return motion, masks
     tracks = LongTracks(frames, np.array(shot.numbers))
     long = tracks.masks(tracks.misses(solution.solved))
-    if not long.trusted or share_beyond(long, motion if masks else None) < AGAIN:
+    if not long.trusted or share_beyond(long, motion if masks else None) < (AGAIN if masks else UNSEEN):
         return motion, masks
     nothing = replace(long, masks=np.zeros_like(long.masks))
     motion = completed(motion, long, frames) if masks else completed(nothing, long, frames)
