@@ -42,6 +42,16 @@ class Agreement:
         )
 
 
+def angles_between(
+    first: np.ndarray,  # [N, 3, 3] rotations
+    second: np.ndarray,  # [N, 3, 3]
+) -> np.ndarray:
+    """[N] degrees."""
+    # |A - B| = 2 sqrt(2) sin(angle / 2): exact near zero, where the arc cosine of a trace is not.
+    chord = np.linalg.norm(first - second, axis=(1, 2)) / np.sqrt(8)
+    return np.degrees(2 * np.arcsin(np.clip(chord, 0, 1)))
+
+
 def rotations_apart(
     first: np.ndarray,  # [N, 3, 3] world_from_camera
     second: np.ndarray,  # [N, 3, 3] of the same cameras, in another world
@@ -49,9 +59,7 @@ def rotations_apart(
     """Degrees, median over pairs of cameras, between their relative rotations."""
     a, b = np.array(list(combinations(range(len(first)), 2))).T
     turns = [of[a].transpose(0, 2, 1) @ of[b] for of in (first, second)]
-    # |A - B| = 2 sqrt(2) sin(angle / 2): exact near zero, where the arc cosine of a trace is not.
-    chord = np.linalg.norm(turns[0] - turns[1], axis=(1, 2)) / np.sqrt(8)
-    return float(np.median(np.degrees(2 * np.arcsin(np.clip(chord, 0, 1)))))
+    return float(np.median(angles_between(*turns)))
 
 
 def agreement(

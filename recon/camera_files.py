@@ -7,7 +7,7 @@ functions here.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -130,8 +130,8 @@ def seen_by(points: Points, numbers: np.ndarray) -> Points:
     """The points that these frames saw, with only those observations."""
     wanted = np.asarray(numbers)
     own = [track[np.isin(track[:, 0].astype(np.int64), wanted)] for track in points.tracks]
-    kept = [i for i, track in enumerate(own) if len(track)]
-    return Points(points.xyz[kept], points.rgb[kept], points.error[kept], tuple(own[i] for i in kept))
+    kept = np.array([i for i, track in enumerate(own) if len(track)], int)
+    return replace(points, tracks=tuple(own)).select(kept)
 
 
 # -- the solution of a shot ------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -80,5 +81,5 @@ def _inside(points: Points, cameras: Cameras) -> Points:
     """Without observations that undistortion moved out of the image."""
     limit = np.array([cameras.width, cameras.height])
     own = [track[((track[:, 1:] >= 0) & (track[:, 1:] <= limit)).all(axis=1)] for track in points.tracks]
-    kept = [i for i, track in enumerate(own) if len(track)]
-    return Points(points.xyz[kept], points.rgb[kept], points.error[kept], tuple(own[i] for i in kept))
+    kept = np.array([i for i, track in enumerate(own) if len(track)], int)
+    return replace(points, tracks=tuple(own)).select(kept)

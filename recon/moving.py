@@ -175,8 +175,8 @@ class _LookAgain:
         are followed for long agree less with them."""
         tracks, before = self.long_tracks, found
         misses, tried = tracks.misses(found.solution.solved), None
+        motion = tracks.masks(misses)
         for _ in range(SOUGHT):
-            motion = tracks.masks(misses)
             known = found.motion if tried is None and found.masks is not None else tried
             if not motion.trusted or share_beyond(motion, known) < (AGAIN if known else UNSEEN):
                 break
@@ -189,14 +189,14 @@ class _LookAgain:
             new = tracks.misses(again.solved)
             if np.nanmedian(new) > AS_CLOSE * np.nanmedian(misses):
                 break
-            misses = new
-            flow = _static_flow(again, self.frames, motion, self.flows)
+            misses, motion = new, tracks.masks(new)
+            flow = _static_flow(again, self.frames, tried, self.flows)
             # Masks of long tracks are too large; they stand only where there were none.
-            first = motion if before.masks is None else before.motion
+            first = tried if before.masks is None else before.motion
             found = self.from_masks(_Found(again, first, self.folder, flow))
         if found.masks is None:
             return found
-        motion = completed(found.motion, tracks.masks(misses), self.frames)
+        motion = completed(found.motion, motion, self.frames)
         return replace(found, motion=motion, masks=store_masks(motion, self.frames, self.folder))
 
     def from_masks(self, found: _Found) -> _Found:

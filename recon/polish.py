@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from recon.agreement import angles_between
 from recon.events import Listener
 from recon.fine_tracks import FineTracks
 from recon.scene import remove
@@ -67,7 +68,8 @@ def polish(solution: Solution, fine: FineTracks, frames: int, work: Path, on_eve
     if turned > TURNED:
         return solution
     errors = _misses(arrays, poses, focal, xyz)
-    of_features = _kept(solved.points, xyz[:features], errors[:features])
+    moved = replace(solved.points, xyz=xyz[:features], error=errors[:features])
+    of_features = moved.select(np.flatnonzero(np.isfinite(moved.error)))  # without those that were lost
     better = replace(better, points=of_features)
     judgement = judged(better, frames)
     # With less parallax by a better focal length it may be "unsure" now, and rightly so.
@@ -146,8 +148,7 @@ def _turns(world_from_camera: np.ndarray, others: np.ndarray | None = None) -> n
     """[F] degrees by which cameras turn against the first one; or by which that differs from others."""
     turns = world_from_camera[0, :3, :3].T @ world_from_camera[:, :3, :3]
     than = np.eye(3) if others is None else others[0, :3, :3].T @ others[:, :3, :3]
-    chord = np.linalg.norm(turns - than, axis=(1, 2)) / np.sqrt(8)
-    return np.degrees(2 * np.arcsin(np.clip(chord, 0, 1)))
+    return angles_between(turns, np.broadcast_to(than, turns.shape))
 
 
 def _points_of(fine: FineTracks, solved: Solved, xyz: np.ndarray, errors: np.ndarray) -> Points:
@@ -164,13 +165,6 @@ def _points_of(fine: FineTracks, solved: Solved, xyz: np.ndarray, errors: np.nda
         for p in good
     )
     return Points(xyz[good], fine.rgb[good], errors[good], tracks)
-
-
-def _kept(points: Points, xyz: np.ndarray, errors: np.ndarray) -> Points:
-    """The same points, moved; without those that were lost."""
-    left = np.flatnonzero(np.isfinite(errors))
-    tracks = tuple(points.tracks[i] for i in left)
-    return Points(xyz[left], points.rgb[left], errors[left], tracks)
 
 
 def _joined(a: Points, b: Points) -> Points:

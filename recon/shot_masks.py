@@ -16,7 +16,7 @@ from recon.rigid_flow import rigid_masks
 from recon.scene import link_or_copy, remove, replacing
 from recon.solve import Solution
 from recon.track_masks import LongTracks, completed
-from recon.types import Cameras, Frames, Points, Shot
+from recon.types import Cameras, Frames, Shot
 from recon.undistort import Lens, undistort_images
 
 ENOUGH = 0.01
@@ -47,8 +47,8 @@ def masks_before_known_cameras(
     long = tracks.masks(tracks.misses(solution.solved))
     if not long.trusted or share_beyond(long, motion if masks else None) < (AGAIN if masks else UNSEEN):
         return motion, masks
-    nothing = replace(long, masks=np.zeros_like(long.masks))
-    motion = completed(motion, long, frames) if masks else completed(nothing, long, frames)
+    known = motion if masks else replace(long, masks=np.zeros_like(long.masks))
+    motion = completed(known, long, frames)
     return motion, store_masks(motion, frames, folder)
 
 
@@ -90,10 +90,7 @@ def still_points_only(solution: Solution, motion: MotionMasks, frames: Frames) -
     left = np.flatnonzero(~moving)
     if len(left) in (len(points), 0):
         return solution
-    kept = Points(
-        *(points.xyz[left], points.rgb[left], points.error[left]), tuple(points.tracks[i] for i in left)
-    )
-    return replace(solution, solved=replace(solution.solved, points=kept))
+    return replace(solution, solved=replace(solution.solved, points=points.select(left)))
 
 
 def share_beyond(motion: MotionMasks, known: MotionMasks | None) -> float:

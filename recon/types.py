@@ -202,6 +202,11 @@ class Points:
     def __repr__(self) -> str:
         return f"Points({len(self)})"
 
+    def select(self, index: np.ndarray) -> Points:
+        """A subset by indices [N]."""
+        tracks = tuple(self.tracks[i] for i in index) if self.tracks else ()
+        return Points(self.xyz[index], self.rgb[index], self.error[index], tracks)
+
 
 @dataclass(frozen=True, repr=False)
 class Gaussians:
