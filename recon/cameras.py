@@ -23,6 +23,7 @@ from recon.frame_flow import FrameFlows
 from recon.judge import MIN_FRAMES
 from recon.known_cameras import FORMATS, solve_with, use_known
 from recon.ladder import Unsolved
+from recon.matching import STAGE, check_files
 from recon.moving import solve_around_motion
 from recon.scene import SceneFolder, hash_of, hash_of_file, remove, write_json
 from recon.shot_masks import (
@@ -32,14 +33,14 @@ from recon.shot_masks import (
     store_masks,
     training_masks,
 )
-from recon.solve import STAGE, Solution, check_files
+from recon.solve import Solution
 from recon.types import Cameras, Frames, Points, Shot
 from recon.undistort import undistort_points
 from recon.world import find_world, into_world
 
 __all__ = ["load_solution", "place_cameras"]
 
-REVISION = 14
+REVISION = 15
 """Part of the stage's key: raised when the same settings give other results."""
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recon.attempts import SELDOM, Attempt, Start, locked_options
+from recon.attempts import Attempt, Start, locked_options, quick
 from recon.matches import Matches
 from recon.types import Shot
 
@@ -131,9 +131,9 @@ def scores_of(trials: tuple[Trial, ...] | list[Trial]) -> list[float]:
 
 def sweep_attempt(focal: float, start: Start, names: list[str]) -> Attempt:
     """The mapper on the few frames of these names, with a locked focal length (times the long side)."""
-    few = {"image_names": names, "max_num_models": 1, "extract_colors": False, **SELDOM}
+    few = {"image_names": names, "max_num_models": 1, "extract_colors": False}
     # Points of small angles stay: the longer the lens, the smaller they are, which would speak against it.
-    options = {**locked_options(MIN_ANGLE), **few}
+    options = {**quick(locked_options(MIN_ANGLE)), **few}
     return Attempt("sweep", "", focal=focal, focal_locked=True, options=options, start=start)
 
 

@@ -11,6 +11,9 @@ import numpy as np
 from recon.adjustment import adjustment
 
 ITERATIONS = 80
+RADIUS = 1e10
+"""Of the trust region at first: from Ceres' own, 1e4, the focal length of little parallax creeps (a drawn 6°
+orbit: 3.7 % off after 80 iterations, 0.2 after 200; from here 0.01 after 25)."""
 
 
 def adjust_arrays(job: dict[str, Any], tell: Any) -> None:
@@ -19,7 +22,8 @@ def adjust_arrays(job: dict[str, Any], tell: Any) -> None:
     The file `job["arrays"]` holds camera_from_world [F, 4, 4], focal, points [P, 3] and their observations:
     rows `point`, `frame` [M], `xy` [M, 2] from the principal point. `job["result"]` gets the first three as
     adjusted. `job["noise"]`: pixels beyond which an observation pulls less than its square;
-    `job["focal_free"]`: whether the focal length moves, too.
+    `job["focal_free"]`: whether the focal length moves, too; `job["tolerance"]`: the share of the cost by
+    which an iteration must lower it to be followed by another.
     """
     import pycolmap
 
@@ -51,7 +55,8 @@ def adjust_arrays(job: dict[str, Any], tell: Any) -> None:
     options.ceres.loss_function_type = pycolmap.LossFunctionType.CAUCHY
     options.ceres.loss_function_scale = job["noise"]
     options.ceres.solver_options.max_num_iterations = ITERATIONS
-    options.ceres.solver_options.function_tolerance = 1e-6
+    options.ceres.solver_options.initial_trust_region_radius = RADIUS
+    options.ceres.solver_options.function_tolerance = job["tolerance"]
     pycolmap.bundle_adjustment(model, options)
     moved = np.tile(np.eye(4), (len(poses), 1, 1))
     moved[:, :3] = [model.images[f + 1].cam_from_world().matrix() for f in range(len(poses))]

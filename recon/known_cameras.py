@@ -18,7 +18,8 @@ from recon.errors import CameraSolveError, FormatError
 from recon.events import Listener, Notice
 from recon.judge import ENOUGH_EXPLAINED, MIN_FRAMES, MIN_POINTS, Judgement
 from recon.known_files import FORMATS, Found, read_file
-from recon.solve import Solution, find_features, job_for, judged, opencv_params, run_model_job
+from recon.matching import find_matches, opencv_params
+from recon.solve import Solution, job_for, judged, run_model_job
 from recon.types import Frames, Shot
 from recon.undistort import Lens
 
@@ -249,9 +250,10 @@ def _features(
     known: KnownCameras, frames: Frames, shot: Shot, work: Path, seed: int, on_event: Listener
 ) -> Path:
     work.mkdir(parents=True, exist_ok=True)
-    return find_features(
+    database, _ = find_matches(
         frames, shot, work, seed=seed, lens=known.lens, only=known.numbers, on_event=on_event
     )
+    return database
 
 
 def _triangulated(

@@ -13,19 +13,13 @@ from recon.agreement import DISAGREE, agreement
 from recon.attempts import Attempt, attempts_for
 from recon.errors import CameraSolveError
 from recon.events import Listener, Notice
+from recon.features import FrameFeatures
 from recon.focal_sweep import FocalSweep
 from recon.focal_trials import focal_belief, forget_trials, sweep_focal
 from recon.judge import ADVICE_MOVE, ENOUGH_PLACED, MIN_FRAMES, Judgement
+from recon.matching import find_matches
 from recon.probe import Probe, probe
-from recon.solve import (
-    Solution,
-    Solved,
-    find_matches,
-    judged,
-    mapping_job,
-    run_model_job,
-    time_limit,
-)
+from recon.solve import Solution, Solved, judged, mapping_job, run_model_job, time_limit
 from recon.thinning import keyframes
 from recon.turning import Turned, dome, fit_turning
 from recon.types import Frames, Shot
@@ -59,6 +53,7 @@ def solve_cameras(
     shot: Shot,
     work: Path,
     *,
+    features: FrameFeatures | None = None,
     masks: Path | None = None,
     chain: bool = False,
     seed: int = 0,
@@ -70,6 +65,7 @@ def solve_cameras(
 
     Args:
         work: Folder for the feature database and the solver's log.
+        features: Of these frames, when they were looked at before.
         masks: What moves, as `recon.motion.write_masks` makes it: no features there.
         chain: Match only frames that follow each other. What the camera follows is seen in all frames, the
             rest in a few: from frame to frame the rest has more matches, over many frames it has none.
@@ -87,7 +83,7 @@ def solve_cameras(
         return _still(frames, shot, look, evidence)
     pairs = "neighbours" if chain else "sequence"
     database, matches = find_matches(
-        frames, shot, work, seed=seed, masks=masks, pairs=pairs, on_event=on_event
+        frames, shot, work, features=features, seed=seed, masks=masks, pairs=pairs, on_event=on_event
     )
     turned = fit_turning(matches, frames.width, frames.height)
     if turned is not None:

@@ -11,15 +11,17 @@ import numpy as np
 
 from recon.errors import CameraSolveError
 from recon.events import Listener, Notice, StageProgress
+from recon.features import FrameFeatures
 from recon.fine_tracks import fine_tracks
 from recon.followers import follower_masks, neighbours_agree
 from recon.frame_flow import FrameFlows
 from recon.ladder import solve_cameras
+from recon.matching import find_matches
 from recon.motion import MotionMasks
 from recon.polish import polish
 from recon.rigid_flow import StaticFlow, static_flow
 from recon.shot_masks import AGAIN, UNSEEN, masks_from_cameras, share_beyond, store_masks
-from recon.solve import Solution, find_matches
+from recon.solve import Solution
 from recon.track_masks import LongTracks, completed
 from recon.types import Frames, Shot
 
@@ -32,6 +34,8 @@ BELIEVED = 0.4
 SOUGHT, AS_CLOSE = 2, 1.05
 """Times that long tracks are asked what moves, and times the median by which they miss still points, beyond
 which other cameras are worse: what is kept out of the solve in doubt does no harm, what is in it does."""
+SURELY = 0.3
+"""Times the share of the picture that must move, as which tracks that move say that nothing does."""
 MOST_FRAMES = 60
 """Of a shot in which all pairs of frames are matched."""
 MOST_POLISHED = 150
@@ -64,11 +68,12 @@ def solve_around_motion(
         CameraSolveError: See `recon.ladder.solve_cameras`.
     """
     masks = store_masks(motion, frames, folder)
-    solution = solve_cameras(frames, shot, work, masks=masks, seed=seed, on_event=on_event)
+    features = FrameFeatures(frames)
+    solution = solve_cameras(frames, shot, work, features=features, masks=masks, seed=seed, on_event=on_event)
     if solution.flat:
         return solution, motion, masks
     flow = _static_flow(solution, frames, motion, flows)
-    look = _LookAgain(frames, shot, work, folder, flows, seed, on_event)
+    look = _LookAgain(frames, shot, work, folder, flows, features, seed, on_event)
     if motion.camera != "given" and (masks is not None or flow.explained < CALM):
         found = look.from_cameras(solution, motion, masks, flow)
         if found.flow.explained < BELIEVED:
@@ -113,6 +118,7 @@ class _LookAgain:
     work: Path
     folder: Path
     flows: FrameFlows
+    features: FrameFeatures
     seed: int
     on_event: Listener
 
@@ -142,6 +148,7 @@ class _LookAgain:
         try:
             return solve_cameras(
                 *(self.frames, self.shot, self.work),
+                features=self.features,
                 masks=masks,
                 chain=chain,
                 seed=self.seed,
@@ -175,6 +182,8 @@ class _LookAgain:
         are followed for long agree less with them."""
         tracks, before = self.long_tracks, found
         misses, tried = tracks.misses(found.solution.solved), None
+        if found.masks is None and tracks.moving(misses) < UNSEEN * SURELY:
+            return found
         motion = tracks.masks(misses)
         for _ in range(SOUGHT):
             known = found.motion if tried is None and found.masks is not None else tried
@@ -218,7 +227,11 @@ class _LookAgain:
             return found
         try:
             _, matches = find_matches(
-                self.frames, self.shot, self.work, seed=self.seed, pairs="all", on_event=self.on_event
+                *(self.frames, self.shot, self.work),
+                features=self.features,
+                seed=self.seed,
+                pairs="all",
+                on_event=self.on_event,
             )
         except CameraSolveError as error:  # what was found stands
             self.on_event(

@@ -34,6 +34,9 @@ CLOSE, ANGLE = 1.0, 0.3
 TELLS = 1.0
 """Degrees by which the camera turns, below which the focal length stays. A camera that only shifts sees the
 same with every focal length, at other depths (a drawn sideways move: 14 to 29 % off)."""
+MUCH, TOLERANCE, FLAT_TOLERANCE = 3.0, 1e-5, 1e-6
+"""Degrees of parallax from which the cost has a clear minimum, and the share of it by which an iteration must
+lower it to be followed by another: there, and in the long valley that focal length and depth make without."""
 TURNED = 3.0
 """Degrees by which no camera may have turned against the first one: then it is another solution."""
 
@@ -58,7 +61,8 @@ def polish(solution: Solution, fine: FineTracks, frames: int, work: Path, on_eve
     if miss > BENT * max(1.0, max(solved.lens.width, solved.lens.height) / 640):
         return solution
     free = bool(_turns(solved.world_from_camera).max() >= TELLS)
-    result = _adjusted(arrays, max(NOISE, OBSERVED * miss), free, work, on_event)
+    tolerance = TOLERANCE if solution.judgement.parallax_deg >= MUCH else FLAT_TOLERANCE
+    result = _adjusted(arrays, max(NOISE, OBSERVED * miss), free, tolerance, work, on_event)
     if result is None:
         return solution
     poses, focal, xyz = result
@@ -108,7 +112,12 @@ def _observations(solved: Solved, fine: FineTracks) -> tuple[dict[str, np.ndarra
 
 
 def _adjusted(
-    arrays: dict[str, np.ndarray], noise: float, focal_free: bool, work: Path, on_event: Listener
+    arrays: dict[str, np.ndarray],
+    noise: float,
+    focal_free: bool,
+    tolerance: float,
+    work: Path,
+    on_event: Listener,
 ) -> tuple[np.ndarray, float, np.ndarray] | None:
     """camera_from_world [F, 4, 4], focal length in pixels, points [P, 3], nan for lost ones; None
     when they are no numbers."""
@@ -117,7 +126,7 @@ def _adjusted(
         with given.open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
         files = {"arrays": str(given), "result": str(found)}
-        job = {"kind": "adjust", **files, "noise": noise, "focal_free": focal_free}
+        job = {"kind": "adjust", **files, "noise": noise, "focal_free": focal_free, "tolerance": tolerance}
         run_job(job, work, progress(on_event))
         with np.load(found, allow_pickle=False) as result:
             out = result["camera_from_world"], float(result["focal"]), result["points"]

@@ -1,4 +1,4 @@
-"""Jobs of structure from motion on the frames of a shot: features, matches, and runs of a mapper.
+"""Runs of a mapper on the matched features of a shot.
 
 COLMAP (Schönberger & Frahm 2016) through pycolmap, in a child process. What is tried in which order is
 `recon.ladder`'s business.
@@ -9,34 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from recon.attempts import SELDOM, Attempt
-from recon.errors import CameraSolveError
 from recon.events import Listener, StageProgress
 from recon.judge import Judgement, judge
-from recon.matches import Matches
+from recon.matching import STAGE
 from recon.scene import remove
 from recon.solver_process import run_job
 from recon.types import Frames, Points, Shot
 from recon.undistort import Lens
 
-Pairs = Literal["sequence", "neighbours", "all"]
-
-STAGE = "cameras"
-IMAGE_SIZE = 640
-"""Long side at which features are found: poses are as good as at 960, in under half the time."""
-FEATURES = 2500
-"""Per frame. Clips of fine texture have twice as many, which doubles the time and adds nothing."""
 LONG_SHOT = 60
 """Frames from which bundle adjustment of everything is done seldom."""
-OVERLAP = 10
-"""Sequential matching pairs a frame with those 1, 2, 4, … 2^9 later."""
-EXHAUSTIVE_FRAMES = 16
-"""Up to here all pairs cost no more than the sequential pairs of 29 frames."""
-
 MODELS_AT_MOST = 10
 """Starts from other image pairs when the first model stays small; the tenth has never been the best."""
 
@@ -72,80 +59,6 @@ class Solution:
     """What else was found out about the shot, for cameras/report.json; nothing for known cameras."""
     flat: bool = False
     """Do all cameras stand in one place, and the points on a sphere around it?"""
-
-
-def find_features(
-    frames: Frames,
-    shot: Shot,
-    work: Path,
-    *,
-    seed: int,
-    lens: Lens | None = None,
-    only: np.ndarray | None = None,
-    masks: Path | None = None,
-    matches: Path | None = None,
-    pairs: Pairs = "sequence",
-    on_event: Listener,
-) -> Path:
-    """Detect and match the features of a shot (of the frames `only`) into a database; returns its path.
-
-    `masks` is a folder as `recon.motion.write_masks` makes it: no features where a mask is black. `matches`
-    is where the verified matches go, for `read_matches`; None for nowhere. `pairs` are matched: a
-    frame and those soon after it and at doubling distances, neighbours only, or all.
-    """
-    check_files(frames, list(shot.numbers) if only is None else only.tolist())
-    database = work / f"shot_{shot.index:03d}.db"
-    for leftover in work.glob(f"{database.name}*"):
-        remove(leftover)
-    long_side = max(frames.width, frames.height)
-    job = {
-        **job_for("features", frames, shot, database, seed, only),
-        "model": "SIMPLE_RADIAL" if lens is None else "OPENCV",
-        # A focal length given here counts as known, and a wrong one spoils the matching.
-        "params": [] if lens is None else opencv_params(lens),
-        "image_size": min(IMAGE_SIZE, long_side),
-        "features": FEATURES,
-        "masks": str(masks.resolve()) if masks else "",
-        "exhaustive": pairs == "all" or (pairs == "sequence" and shot.frames <= EXHAUSTIVE_FRAMES),
-        "overlap": 1 if pairs == "neighbours" else OVERLAP,
-        # A second look along the epipolar lines makes up for the features that masks and far frames cost.
-        "guided": pairs != "sequence" or masks is not None,
-        "matches": str(matches.resolve()) if matches else "",
-    }
-    run_job(job, work, progress(on_event))
-    return database
-
-
-def find_matches(
-    frames: Frames,
-    shot: Shot,
-    work: Path,
-    *,
-    seed: int,
-    masks: Path | None = None,
-    pairs: Pairs = "sequence",
-    on_event: Listener,
-) -> tuple[Path, Matches]:
-    """The database of `find_features`, and the verified matches in it."""
-    written = work / ".matches.npz"
-    try:
-        database = find_features(
-            frames, shot, work, seed=seed, masks=masks, matches=written, pairs=pairs, on_event=on_event
-        )
-        return database, read_matches(written)
-    finally:
-        remove(written)
-
-
-def check_files(frames: Frames, numbers: list[int]) -> None:
-    """Complain about frames that are gone."""
-    # pycolmap leaves out a file that is not there without a word.
-    missing = [frames.file_name(number) for number in numbers if not frames.path(number).is_file()]
-    if missing:
-        raise CameraSolveError(
-            f"{len(missing)} frame(s) such as {missing[0]} are missing in {frames.folder}; "
-            "run the same command with --force frames"
-        )
 
 
 def mapping_job(
@@ -201,14 +114,6 @@ def _better(plain: Solved | None, more: Solved | None, frames: int) -> Solved | 
     return more if judged(more, frames).rank >= judged(plain, frames).rank else plain
 
 
-def read_matches(path: Path) -> Matches:
-    """The verified matches that `find_features` wrote there."""
-    with np.load(path, allow_pickle=False) as arrays:
-        cuts = np.cumsum(arrays["lengths"])[:-1]
-        first, second = (tuple(np.split(arrays[name], cuts)) for name in ("first", "second"))
-        return Matches(arrays["pairs"], *((first, second) if len(arrays["pairs"]) else ((), ())))
-
-
 def places(work: Path, name: str) -> dict[str, str]:
     """Where a job of the mapper leaves its result and its own files."""
     return {"result": str(work / f"{name}.npz"), "scratch": str(work / f"{name}_models")}
@@ -228,12 +133,6 @@ def time_limit(frames: int) -> int:
     healthy clip grows faster than its length.
     """
     return int(20 + 0.7 * frames + frames**2 / 200)
-
-
-def opencv_params(lens: Lens) -> list[float]:
-    """COLMAP's parameters of an OPENCV camera."""
-    K = lens.K
-    return [K[0, 0], K[1, 1], K[0, 2], K[1, 2], *(lens.distortion or (0.0,) * 4)]
 
 
 def job_for(

@@ -4,8 +4,7 @@ pycolmap can abort the whole process from a worker thread, and its shared librar
 OpenCV's PNG writer; so it lives here, alone. One job per process: a JSON line on stdin; JSON
 lines of progress on stdout; the result in an .npz; pycolmap's own log on stderr.
 
-Two runs give bitwise equal results: images are numbered in order before the threads extract,
-and matching and mapping have one thread each (docs/decisions.md).
+Two runs give bitwise equal results: matching and mapping have one thread each (docs/decisions.md).
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ from recon.judge import ENOUGH_PLACED
 from recon.placement import place_rest
 from recon.solve_results import save_model, write_matches
 
-BATCH = 8
-"""Images per extraction call: small enough for a moving progress bar."""
+MIN_TRIALS = 30
+"""Of RANSAC for a pair of frames; most matches of a video are right, and COLMAP's 100 find no others."""
 
 
 def main() -> int:
@@ -64,52 +63,50 @@ def _die_with_parent() -> None:
     os._exit(1)
 
 
-def _features(job: dict[str, Any], tell: Any) -> None:
-    """Detect and match SIFT features of the frames into a new database."""
+def _match(job: dict[str, Any], tell: Any) -> None:
+    """Put features into a new database and match those of the job's pairs of images."""
     import pycolmap
 
     names: list[str] = job["names"]
-    database, folder = Path(job["database"]), Path(job["folder"])
+    database = Path(job["database"])
     pycolmap.set_random_seed(job["seed"])
     reader = pycolmap.ImageReaderOptions(camera_model=job["model"])
-    if job["masks"]:
-        reader.mask_path = job["masks"]
     if job["params"]:
         reader.camera_params = ",".join(repr(float(value)) for value in job["params"])
     single = pycolmap.CameraMode.SINGLE
     pycolmap.Database.open(database).close()
-    pycolmap.import_images(database, folder, camera_mode=single, image_names=names, options=reader)
-    extraction = pycolmap.FeatureExtractionOptions(use_gpu=False, max_image_size=job["image_size"])
-    extraction.sift.max_num_features = job["features"]
-    for start in range(0, len(names), BATCH):
-        tell(start, len(names), "finding features")
-        pycolmap.extract_features(
-            database,
-            folder,
-            image_names=names[start : start + BATCH],
-            camera_mode=single,
-            reader_options=reader,
-            extraction_options=extraction,
-        )
+    pycolmap.import_images(database, job["folder"], camera_mode=single, image_names=names, options=reader)
+    _write_features(job)
     tell(len(names), len(names), "matching features")
     verification = pycolmap.TwoViewGeometryOptions()
     verification.ransac.random_seed = job["seed"]
-    # With more threads one run in fifty has other matches in a pair or two when the machine is busy.
-    matching = pycolmap.FeatureMatchingOptions(use_gpu=False, num_threads=1, guided_matching=job["guided"])
-    if job["exhaustive"]:
-        pycolmap.match_exhaustive(database, matching_options=matching, verification_options=verification)
-    else:
-        pycolmap.match_sequential(
-            database,
-            matching_options=matching,
-            # Loop detection would download a vocabulary tree.
-            pairing_options=pycolmap.SequentialPairingOptions(
-                overlap=job["overlap"], quadratic_overlap=job["overlap"] > 1, loop_detection=False
-            ),
-            verification_options=verification,
-        )
-    if job["matches"]:
-        write_matches(job)
+    verification.ransac.min_num_trials = MIN_TRIALS
+    listed = database.with_suffix(".txt")
+    listed.write_text("".join(f"{names[i]} {names[j]}\n" for i, j in job["pairs"]))
+    pycolmap.match_image_pairs(
+        database,
+        matching_options=pycolmap.FeatureMatchingOptions(
+            use_gpu=False, num_threads=1, guided_matching=job["guided"]
+        ),
+        pairing_options=pycolmap.ImportedPairingOptions(match_list_path=listed),
+        verification_options=verification,
+    )
+    listed.unlink()
+    write_matches(job)
+
+
+def _write_features(job: dict[str, Any]) -> None:
+    import pycolmap
+
+    with np.load(job["features"], allow_pickle=False) as arrays:
+        cuts = np.cumsum(arrays["lengths"])[:-1]
+        places, descriptors = (np.split(arrays[name], cuts) for name in ("places", "descriptors"))
+    with pycolmap.Database.open(job["database"]) as database:
+        ids = {image.name: image.image_id for image in database.read_all_images()}
+        for name, at, what in zip(job["names"], places, descriptors, strict=True):
+            database.write_keypoints(ids[name], at)
+            kind = pycolmap.FeatureExtractorType.SIFT
+            database.write_descriptors(ids[name], pycolmap.FeatureDescriptors(kind, what))
 
 
 def _options(job: dict[str, Any]) -> Any:
@@ -284,7 +281,7 @@ def _triangulate(job: dict[str, Any], tell: Any) -> None:
 
 
 JOBS = {
-    "features": _features,
+    "match": _match,
     "map": _map,
     "sweep": _sweep,
     "triangulate": _triangulate,

@@ -9,22 +9,22 @@ import numpy as np
 
 
 def write_matches(job: dict[str, Any]) -> None:
-    """The verified matches of every pair of frames."""
+    """The verified matches of the job's pairs of frames."""
     import pycolmap
 
+    names = job["names"]
     pairs: list[tuple[int, int]] = []
     first: list[np.ndarray] = []
     second: list[np.ndarray] = []
     with pycolmap.Database.open(job["database"]) as database:
-        images = sorted(database.read_all_images(), key=lambda image: image.name)
-        keypoints = {image.image_id: database.read_keypoints(image.image_id)[:, :2] for image in images}
-        for i, a in enumerate(images):
-            for b in images[i + 1 :]:
-                if database.exists_two_view_geometry(a.image_id, b.image_id):
-                    found = database.read_two_view_geometry(a.image_id, b.image_id).inlier_matches
-                    pairs.append((int(Path(a.name).stem), int(Path(b.name).stem)))
-                    first.append(keypoints[a.image_id][found[:, 0]])
-                    second.append(keypoints[b.image_id][found[:, 1]])
+        ids = {image.name: image.image_id for image in database.read_all_images()}
+        for i, j in job["pairs"]:
+            a, b = ids[names[i]], ids[names[j]]
+            if database.exists_two_view_geometry(a, b):
+                found = database.read_two_view_geometry(a, b).inlier_matches
+                pairs.append((int(Path(names[i]).stem), int(Path(names[j]).stem)))
+                first.append(database.read_keypoints(a)[found[:, 0], :2])
+                second.append(database.read_keypoints(b)[found[:, 1], :2])
     with Path(job["matches"]).open("wb") as file:
         np.savez(
             file,

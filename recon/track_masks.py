@@ -84,10 +84,18 @@ class LongTracks:
             out[some] = still_points(tracks, pinhole, camera_from_world)[0] if len(some) else np.nan
         return out
 
+    def moving(self, misses: np.ndarray) -> float:
+        """Share of the tracks, 0..1, that no still point explains, by the misses [P] before some cameras."""
+        known = misses[np.isfinite(misses)]
+        return float((known > self._threshold(misses)).mean()) if len(known) else 0.0
+
+    def _threshold(self, misses: np.ndarray) -> float:
+        return max(LEAST, FACTOR * float(np.nanquantile(misses, 0.25)))
+
     def masks(self, misses: np.ndarray) -> MotionMasks:
         """Of what moves, by the misses [P] before some cameras."""
-        threshold = max(LEAST, FACTOR * float(np.nanquantile(misses, 0.25)))
-        masks = np.array([self._mask(i, misses / threshold) for i in range(len(self.images))])
+        ratios = misses / self._threshold(misses)
+        masks = np.array(list(in_order(lambda i: self._mask(i, ratios), range(len(self.images)))))
         return MotionMasks(self.numbers, masks, "moving", trusted=bool(masks.mean() < MOST))
 
     def _mask(self, i: int, misses: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ right from where the camera stood, flat from anywhere else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -25,7 +25,10 @@ TURNING = 0.95
 """Share of the matches over the widest gaps from which the camera is taken to turn only."""
 FAR_APART = 0.75
 """Part of the widest gap that has matches, from which a pair of frames can tell turning from moving."""
-ENOUGH_MATCHES = 30
+ENOUGH_MATCHES, MOST_MATCHES = 30, 250
+"""Of a pair of frames, to be looked at, and looked at of them."""
+SETTLED = 1e-6
+"""Change of rotations at which their averages are taken to be found."""
 DOME_STEP = 10
 """Pixels between the points of the dome, at a long side of 640."""
 
@@ -57,37 +60,49 @@ def fit_turning(matches: Matches, width: int, height: int) -> Turned | None:
     useful = [p for p, points in enumerate(matches.first) if len(points) >= ENOUGH_MATCHES]
     if not useful:
         return None
+    pairs, matches = matches.pairs[useful], _thinned(matches)
+    counts = [len(matches.first[p]) for p in useful]
+    starts = np.cumsum([0, *counts[:-1]])
+    first, second = (
+        np.concatenate([points[p] for p in useful]) for points in (matches.first, matches.second)
+    )
     best: tuple[float, float, dict[int, np.ndarray], np.ndarray] | None = None
     for focal in FOCALS:
-        rays = [
-            tuple(
-                unit_rays(points[p], focal * size, width, height)
-                for points in (matches.first, matches.second)
-            )
-            for p in useful
+        a, b = (unit_rays(pixels, focal * size, width, height) for pixels in (first, second))
+        relative = _robust_turns(a, b, starts)
+        turns = _averaged(pairs, list(relative), counts)
+        known = [i in turns and j in turns for i, j in pairs.tolist()]
+        between = [
+            turns[j].T @ turns[i] if ok else np.eye(3)
+            for (i, j), ok in zip(pairs.tolist(), known, strict=True)
         ]
-        relative = [_robust_turn(a, b) for a, b in rays]
-        turns = _averaged(matches.pairs[useful], relative, [len(a) for a, _ in rays])
-        error = np.concatenate(
-            [
-                focal * 640 * np.linalg.norm(a @ turns[i].T @ turns[j] - b, axis=1)
-                if i in turns and j in turns
-                else np.full(len(a), np.inf)
-                for (i, j), (a, b) in zip(matches.pairs[useful].tolist(), rays, strict=True)
-            ]
-        )
+        turned = np.einsum("mij,mj->mi", np.repeat(between, counts, 0), a)
+        error = np.where(np.repeat(known, counts), focal * 640 * np.linalg.norm(turned - b, axis=1), np.inf)
         cost = float((np.minimum(error, FITS) ** 2).mean())
         score = score_of(max(cost, 1e-4), focal)
         if best is None or score < best[0]:
             best = score, focal, turns, error
     assert best is not None
     _, focal, turns, error = best
-    gaps = np.repeat(np.diff(matches.pairs[useful], axis=1)[:, 0], [len(matches.first[p]) for p in useful])
+    gaps = np.repeat(np.diff(pairs, axis=1)[:, 0], counts)
     widest = int(gaps.max())
     wide = gaps >= FAR_APART * widest
     numbers = np.array(sorted(turns), np.int64)
     rotations = np.array([turns[number] for number in numbers.tolist()])
     return Turned(numbers, rotations, focal, float((error[wide] < FITS).mean()), widest)
+
+
+def _thinned(matches: Matches) -> Matches:
+    """With at most MOST_MATCHES of each pair, evenly from the list."""
+
+    def some(points: np.ndarray) -> np.ndarray:
+        return points[:: max(1, -(-len(points) // MOST_MATCHES))]
+
+    return replace(
+        matches,
+        first=tuple(some(points) for points in matches.first),
+        second=tuple(some(points) for points in matches.second),
+    )
 
 
 def unit_rays(pixels: np.ndarray, focal: float, width: int, height: int) -> np.ndarray:
@@ -102,15 +117,22 @@ def kabsch(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return u @ np.diag([1, 1, np.linalg.det(u @ vt)]) @ vt
 
 
-def _robust_turn(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """[3, 3] R with second = R first for most of the unit vectors [M, 3]: `kabsch`, reweighted."""
+def _robust_turns(first: np.ndarray, second: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """[P, 3, 3] for each pair of frames R with second = R first for most of its unit vectors, the rows from
+    `starts` [P] on of [M, 3]: `kabsch`, reweighted."""
+    lengths = np.diff([*starts, len(first)])
+    products = (second[:, :, None] * first[:, None]).reshape(-1, 9)
     weight = np.ones(len(first))
-    turn = np.eye(3)
+    turns = np.tile(np.eye(3), (len(starts), 1, 1))
     for _ in range(8):
-        turn = kabsch(first, second * weight[:, None])
-        miss = np.linalg.norm(first @ turn.T - second, axis=1)
-        weight = 1 / (1 + (miss / (FITS / 640)) ** 2) ** 2
-    return turn
+        sums = np.add.reduceat(products * weight[:, None], starts).reshape(-1, 3, 3)
+        u, _, vt = np.linalg.svd(sums)
+        u[:, :, 2] *= np.linalg.det(u @ vt)[:, None]
+        turns = u @ vt
+        turned = np.einsum("mij,mj->mi", np.repeat(turns, lengths, 0), first)
+        miss = ((turned - second) ** 2).sum(1)
+        weight = 1 / (1 + miss / (FITS / 640) ** 2) ** 2
+    return turns
 
 
 def _averaged(pairs: np.ndarray, relative: list[np.ndarray], counts: list[int]) -> dict[int, np.ndarray]:
@@ -132,12 +154,16 @@ def _averaged(pairs: np.ndarray, relative: list[np.ndarray], counts: list[int]) 
                 found[other] = found[at] @ turn.T
                 waiting.append(other)
     for _ in range(30):
+        moved = 0.0
         for frame in sorted(found):
             if frame != start:
                 u, _, vt = np.linalg.svd(
                     sum(count * found[other] @ turn for other, turn, count in links[frame])
                 )
+                moved = max(moved, float(np.abs(u @ vt - found[frame]).max()))
                 found[frame] = u @ vt
+        if moved < SETTLED:
+            break
     return found
 
 

@@ -218,8 +218,8 @@ def test_a_missing_frame_is_a_message(tmp_path: Path) -> None:
 
 
 def test_a_python_error_in_the_solver_is_a_message(tmp_path: Path) -> None:
-    job = {"kind": "features"}
-    with pytest.raises(CameraSolveError, match="the camera solver gave up on features: KeyError") as caught:
+    job = {"kind": "match"}
+    with pytest.raises(CameraSolveError, match="the camera solver gave up on match: KeyError") as caught:
         solver_process.run_job(job, tmp_path, lambda *_: None)
     assert "\n" not in str(caught.value)
 

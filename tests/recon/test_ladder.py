@@ -17,8 +17,9 @@ from recon.focal_sweep import SPREAD, WEIGHT, Trial, belief, few_frames, finer, 
 from recon.focal_trials import sweep_focal
 from recon.ladder import _lost
 from recon.matches import Matches
+from recon.matching import find_matches
 from recon.scene import SceneFolder
-from recon.solve import find_features, mapping_job, read_matches, run_model_job
+from recon.solve import mapping_job, run_model_job
 from recon.solver_process import run_job
 from recon.truth import pose_error, read_truth
 from recon.turning import fit_turning
@@ -135,17 +136,14 @@ def orbit(tmp_path_factory: pytest.TempPathFactory) -> tuple[SceneFolder, Path]:
     lens, poses = textured_room.lens(480, 360, 450.0), textured_room.arc(9, 20.0)
     scene = textured_room.clip(folder / "scene", lens, poses)
     (shot,) = scene.frames().shots
-    return scene, find_features(scene.frames(), shot, folder, seed=0, on_event=ignore)
+    return scene, find_matches(scene.frames(), shot, folder, seed=0, on_event=ignore)[0]
 
 
 def test_a_chain_has_matches_between_neighbours_only(orbit: tuple[SceneFolder, Path], tmp_path: Path) -> None:
     scene, _ = orbit
     (shot,) = scene.frames().shots
-    written = tmp_path / "matches.npz"
-    find_features(
-        scene.frames(), shot, tmp_path, seed=0, matches=written, pairs="neighbours", on_event=ignore
-    )
-    assert read_matches(written).pairs.tolist() == [[i, i + 1] for i in range(8)]
+    _, matches = find_matches(scene.frames(), shot, tmp_path, seed=0, pairs="neighbours", on_event=ignore)
+    assert matches.pairs.tolist() == [[i, i + 1] for i in range(8)]
 
 
 @pytest.mark.parametrize(("spread", "expected"), [(1e-4, 1.05), (10.0, 450 / 480)])

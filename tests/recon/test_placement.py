@@ -14,8 +14,9 @@ from recon.agreement import rotations_apart
 from recon.attempts import attempts_for
 from recon.events import StageProgress, ignore
 from recon.matches import Matches
+from recon.matching import find_matches
 from recon.scene import SceneFolder
-from recon.solve import LONG_SHOT, Solved, find_features, judged, mapping_job, run_model_job
+from recon.solve import LONG_SHOT, Solved, judged, mapping_job, run_model_job
 from recon.thinning import FEWEST, MATCHES, keyframes
 from recon.types import Shot
 from tests.recon import textured_room
@@ -30,7 +31,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> tuple[SceneFolder, Path]:
     folder = tmp_path_factory.mktemp("slow")
     scene = textured_room.clip(folder / "scene", textured_room.lens(), POSES)
     (shot,) = scene.frames().shots
-    return scene, find_features(scene.frames(), shot, folder, seed=0, on_event=ignore)
+    return scene, find_matches(scene.frames(), shot, folder, seed=0, on_event=ignore)[0]
 
 
 def mapped(
