@@ -11,6 +11,8 @@ DEFAULT_FOCAL = 1.2
 GUESSED_FOCAL = 0.95
 """Times the long side, 56° of view: within a quarter of what most phones and generators have."""
 
+WIDE_FOCAL = 0.6
+"""Times the long side, 80° of view."""
 
 Start = tuple[int, int] | None
 """Global numbers of the two frames that a mapper begins with; None leaves the choice to it."""
@@ -80,6 +82,11 @@ QUICK_NEIGHBOURS = {"ba_local_num_images": 4}
 def quick(options: dict[str, Any]) -> dict[str, Any]:
     """`options` of the incremental mapper with less adjustment between frames."""
     return {**options, **QUICK, "mapper": {**options["mapper"], **QUICK_NEIGHBOURS}}
+
+
+def second_opinion(attempt: Attempt) -> Attempt:
+    """The same from a wide lens: where parallax settles the focal length, both end in the same cameras."""
+    return replace(attempt, name="wide", words="from a wide lens, to see whether it agrees", focal=WIDE_FOCAL)
 
 
 def attempts_for(

@@ -21,10 +21,10 @@ from recon.types import Shot
 
 COUNT = 8
 """About as many frames are looked at, evenly spaced."""
-FOCALS = (0.6, 0.72, 0.85, 1.0, 1.2, 1.45, 1.75)
-"""Times the long side: 80° to 32° of view."""
-NEEDED = 15.0
-"""The longest and the shortest are tried where the ones before them are no worse than the best by this."""
+FOCALS = (0.72, 0.85, 1.0, 1.2, 1.45)
+"""Times the long side: 70° to 38° of view."""
+SHORTER, LONGER = ((0.6, 15.0), (0.5, 3.0), (0.42, 3.0)), ((1.75, 15.0),)
+"""Beyond these, each tried where the one before it is no worse than the best by so much."""
 FINEST = 1.1
 """Steps beside the best one are halved until they are smaller than this."""
 LOST_PX = 1.2
@@ -48,8 +48,9 @@ SURE = 4.0
 SURE_STEP = 1.35
 MIN_ANGLE = 0.02
 """Degrees; points of smaller angles are left out."""
-WIDE_STARTS, START_MATCHES = 2, 60
-"""Pairs of frames far apart that are tried as a start, and the matches they need."""
+WIDE_STARTS, START_MATCHES, OWN_CHOICE = 2, 60, 8.0
+"""Pairs of frames far apart that are tried as a start, the matches they need, and by how much the score of a
+start that the mapper chooses must be better."""
 MAX_PARALLAX = 15.0
 """Degrees over the few frames; with more, a free focal length finds its place."""
 MIN_PLACED = 0.75
@@ -156,7 +157,7 @@ def finer(trials: list[Trial], start: Start) -> list[tuple[float, Start]]:
     """What to try next from this start; nothing when the best focal length is found to a twentieth."""
     trials = sorted((trial for trial in trials if trial.start == start), key=lambda trial: trial.focal)
     tried = [trial.focal for trial in trials]
-    missing = [focal for focal in FOCALS[1:-1] if focal not in tried]
+    missing = [focal for focal in FOCALS if focal not in tried]
     if missing:
         return [(focal, start) for focal in missing]
     trials = [trial for trial in trials if trial.placed]
@@ -165,7 +166,10 @@ def finer(trials: list[Trial], start: Start) -> list[tuple[float, Start]]:
     focals = [trial.focal for trial in trials]
     gaps = [(focals[k], focals[k + 1]) for k in (best - 1, best) if 0 <= k < len(focals) - 1]
     between = [math.sqrt(low * high) for low, high in gaps if high / low > FINEST]
-    ends = [FOCALS[k] for k in (0, -1) if FOCALS[k] not in tried and scores[k] < scores[best] + NEEDED]
+    ends = []
+    for beyond, k in ((SHORTER, 0), (LONGER, -1)):
+        focal, needed = next((one for one in beyond if one[0] not in tried), (0.0, -math.inf))
+        ends += [focal] if scores[k] < scores[best] + needed else []
     # What was tried and not placed is not among the trials.
     return [(focal, start) for focal in (*ends, *between) if focal not in tried]
 
@@ -182,7 +186,9 @@ def summed_up(trials: list[Trial], few: int) -> FocalSweep | None:
     if not placed:
         return None
     scores = scores_of(placed)
-    start = placed[int(np.argmin(scores))].start
+    # The mapper's own choice may be another one for another focal length.
+    handicaps = [OWN_CHOICE if trial.start is None else 0.0 for trial in placed]
+    start = placed[int(np.argmin(np.add(scores, handicaps)))].start
     placed = sorted((trial for trial in placed if trial.start == start), key=lambda trial: trial.focal)
     placed = without_failures(placed)
     scores = scores_of(placed)

@@ -10,7 +10,7 @@ import numpy as np
 
 from recon.adjustment import adjustment
 
-ITERATIONS = 80
+ITERATIONS = 60
 RADIUS = 1e10
 """Of the trust region at first: from Ceres' own, 1e4, the focal length of little parallax creeps (a drawn 6°
 orbit: 3.7 % off after 80 iterations, 0.2 after 200; from here 0.01 after 25)."""

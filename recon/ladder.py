@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from recon.agreement import DISAGREE, agreement
-from recon.attempts import Attempt, attempts_for
+from recon.attempts import Attempt, attempts_for, second_opinion
 from recon.errors import CameraSolveError
 from recon.events import Listener, Notice
 from recon.features import FrameFeatures
-from recon.focal_sweep import FocalSweep
+from recon.focal_sweep import MAX_PARALLAX, FocalSweep
 from recon.focal_trials import focal_belief, forget_trials, sweep_focal
 from recon.judge import ADVICE_MOVE, ENOUGH_PLACED, MIN_FRAMES, Judgement
 from recon.matching import find_matches
@@ -128,8 +128,9 @@ def _climb(
     )
     # The sweep's few frames need not be among the keyframes.
     model = swept.nearest.model if swept and not few else None
-    attempts = attempts_for(swept.focal, swept.start, model) if swept else attempts_for(None)
-    for attempt in attempts:
+    attempts = list(attempts_for(swept.focal, swept.start, model) if swept else attempts_for(None))
+    while attempts:
+        attempt = attempts.pop(0)
         if rows:
             on_event(Notice(f"trying again: {attempt.words}"))
         limit = time_limit(shot.frames)
@@ -159,7 +160,8 @@ def _climb(
             best = solved, found
         # Only the same focal length from the beginning is likely to do better than a model that bent.
         if _settles(found, cut_off) and not (attempt.model and _lost(found, swept)):
-            break
+            alone = swept is None and found.verdict == "good" and found.parallax_deg < MAX_PARALLAX
+            attempts = [second_opinion(attempt)] if alone and len(tried) == 1 else []
     if best is not None:
         best = _beside_others(*best, tried, rows)
     return best, rows, problem

@@ -34,7 +34,7 @@ CLOSE, ANGLE = 1.0, 0.3
 TELLS = 1.0
 """Degrees by which the camera turns, below which the focal length stays. A camera that only shifts sees the
 same with every focal length, at other depths (a drawn sideways move: 14 to 29 % off)."""
-MUCH, TOLERANCE, FLAT_TOLERANCE = 3.0, 1e-5, 1e-6
+MUCH, TOLERANCE, FLAT_TOLERANCE = 4.5, 1e-5, 1e-7
 """Degrees of parallax from which the cost has a clear minimum, and the share of it by which an iteration must
 lower it to be followed by another: there, and in the long valley that focal length and depth make without."""
 TURNED = 3.0
