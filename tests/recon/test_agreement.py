@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from recon import ladder
 from recon.agreement import agreement, rotations_apart
+from recon.events import ignore
 from recon.judge import Judgement, judge
 from recon.ladder import _beside_others
+from recon.probe import Probe
 from recon.solve import Solved
 from recon.types import Points
 from recon.world import Similarity
@@ -80,3 +84,23 @@ def test_a_good_solution_that_no_other_attempt_agrees_with_is_doubted(degrees: f
     assert ("differ by" in found.reason) == (verdict == "unsure")
     assert rows[1]["agreement"]["attempt"] == "swept"
     assert "agreement" not in rows[0]
+
+
+@pytest.mark.parametrize(("parallax", "asked"), [(7.0, True), (25.0, False)])
+@pytest.mark.parametrize("off", [0.0, 30.0])
+def test_without_a_sweep_a_second_opinion_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parallax: float, asked: bool, off: float
+) -> None:
+    """When the first attempt is good but of little parallax; the verdict then hangs on both."""
+    frames = textured_room.folder_of(tmp_path / "s", [np.zeros((90, 160, 3), np.uint8)] * 12).frames()
+    answers = iter([solved(POSES), solved(in_two_parts(off))])
+    good = replace(worth(solved(POSES)), verdict="good", parallax_deg=parallax, focal_sane=True, placed=12)
+    monkeypatch.setattr(ladder, "run_model_job", lambda *given: next(answers))
+    monkeypatch.setattr(ladder, "judged", lambda *given: good)
+    look = Probe("moving", (1,), (3.0,), (0.2,))
+    best, rows, _ = ladder._climb(
+        frames, frames.shots[0], tmp_path / "none.db", tmp_path, None, look, [], 0, ignore
+    )
+    assert best is not None
+    assert [row["name"] for row in rows] == (["default", "wide"] if asked else ["default"])
+    assert best[1].verdict == ("unsure" if asked and off else "good")
