@@ -23,8 +23,9 @@ $(STAMP): pyproject.toml constraints.txt $(CORE)
 demo: $(STAMP)
 	$(BIN)/splatreel make "$(PROMPT)" --out $(DEMO)
 
+# Files side by side: most tests wait for a process of their own with one thread.
 test: $(STAMP)
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

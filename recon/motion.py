@@ -254,21 +254,10 @@ def _compare(
     nothing = np.full(a.shape, np.nan, np.float16)
     if len(here) < FEWEST or seen < ENOUGH_SEEN:
         return (nothing, nothing), forth, back
-    # A geometry that fits a mover, too, misses what hardly flows by less than the tolerance.
-    slow = camera == "moving" and np.median(lengths(there - here)) <= SLOW
-    other = _epipolar(here[::EVERY], there[::EVERY], cv2.FM_LMEDS, LOOSE) if slow else None
-    beyond = np.inf if other is None else float(np.median(_error(other, camera)(here, there)))
-    model, tolerance, sigma = None, LOOSE, 0.0
-    for _ in range(2):  # a mover fits into the slack of a loose first fit
-        model = _fit(here, there, camera, tolerance)
-        miss = np.inf if model is None else float(np.median(_error(model, camera)(here, there)))
-        if other is not None and (model is None or beyond < CLEARER * miss):
-            model, miss = other, beyond
-        if model is None:
-            return (nothing, nothing), forth, back
-        sigma = 1.4826 * miss
-        tolerance = float(np.clip(3 * sigma, TIGHT, LOOSE))
-    assert model is not None
+    found = _fit(here, there, camera)
+    if found is None:
+        return (nothing, nothing), forth, back
+    model, sigma = found
     error = _error(model, camera)
     threshold = max(THRESHOLD, SIGMAS * sigma)
     grid = pixel_grid(*a.shape)
@@ -281,8 +270,31 @@ def _compare(
     return (out[0], out[1]), forth, back
 
 
-def _fit(here: np.ndarray, there: np.ndarray, camera: Camera, tolerance: float) -> np.ndarray | None:
-    """[3, 3] what matches [P, 2] of a still scene obey, to `tolerance` px (MAGSAC++, Barath et al. 2020)."""
+def _fit(here: np.ndarray, there: np.ndarray, camera: Camera) -> tuple[np.ndarray, float] | None:
+    """[3, 3] what matches [P, 2] of a still scene obey (MAGSAC++, Barath et al. 2020), and the standard
+    deviation in pixels of those that do; None without any."""
+
+    def spread(model: np.ndarray) -> float:
+        return 1.4826 * float(np.median(_error(model, camera)(here, there)))
+
+    # A geometry that fits a mover, too, misses what hardly flows by less than the tolerance.
+    slow = camera == "moving" and np.median(lengths(there - here)) <= SLOW
+    other = _epipolar(here[::EVERY], there[::EVERY], cv2.FM_LMEDS, LOOSE) if slow else None
+    beyond = np.inf if other is None else spread(other)
+    model, sigma, tolerance = None, np.inf, LOOSE
+    for _ in range(2):  # a mover fits into the slack of a loose first fit
+        model = _obeyed(here, there, camera, tolerance)
+        sigma = np.inf if model is None else spread(model)
+        if other is not None and beyond < CLEARER * sigma:
+            model, sigma = other, beyond
+        if model is None:
+            return None
+        tolerance = float(np.clip(3 * sigma, TIGHT, LOOSE))
+    return None if model is None else (model, sigma)
+
+
+def _obeyed(here: np.ndarray, there: np.ndarray, camera: Camera, tolerance: float) -> np.ndarray | None:
+    """[3, 3] to `tolerance` pixels."""
     if camera == "still":
         return np.eye(3)
     if camera == "turning":

@@ -101,7 +101,7 @@ def test_cameras_stand_when_the_second_look_fails(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(moving, "find_matches", crash)
     said: list[Event] = []
     frames, shot = Mock(), Mock(frames=20)
-    look = moving._LookAgain(frames, shot, tmp_path, tmp_path, Mock(), 0, said.append)
+    look = moving._LookAgain(frames, shot, tmp_path, tmp_path, Mock(), Mock(), 0, said.append)
     found = Mock()
     assert look.without_followers(Mock(), found) is found
     assert isinstance(said[-1], Notice)

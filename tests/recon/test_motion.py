@@ -82,9 +82,9 @@ def test_the_geometry_is_that_of_what_hardly_flows() -> None:
     across = mover + [20.0, 1.0] + 0.01 * (mover - [160, 130])
     here = np.concatenate([still, mover]).astype(np.float32)
     there = np.concatenate([ahead, across]) + rng.normal(0, 0.1, (960, 2))
-    model = motion._fit(here, there.astype(np.float32), "moving", 1.0)
-    assert model is not None
-    error = motion._error(model, "moving")(here, there.astype(np.float32))
+    found = motion._fit(here, there.astype(np.float32), "moving")
+    assert found is not None
+    error = motion._error(found[0], "moving")(here, there.astype(np.float32))
     assert np.median(error[:700]) < 0.2
     assert np.median(error[700:]) > 3.0
 
