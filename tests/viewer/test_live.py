@@ -8,9 +8,10 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 import numpy as np
@@ -27,6 +28,13 @@ from tests.recon import synthetic
 from viewer.training_files import LogTail, TrainingFiles
 
 Messages = list[dict[str, Any]]
+T = TypeVar("T")
+
+
+def finished(coroutine: Coroutine[Any, Any, T]) -> T:
+    """What comes of it, in a thread of its own: the browser of other tests leaves a loop running in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
 
 
 def listen(url: str, until: Callable[[Messages], bool], seconds: float = 30) -> Messages:
@@ -39,7 +47,7 @@ def listen(url: str, until: Callable[[Messages], bool], seconds: float = 30) -> 
                 heard.append(json.loads(await asyncio.wait_for(socket.receive_str(), seconds)))
         return heard
 
-    return asyncio.run(run())
+    return finished(run())
 
 
 def of_type(messages: Messages, *types: str) -> Messages:
@@ -205,7 +213,7 @@ def test_foreign_pages_are_refused(scene: Path, headers: dict[str, str], status:
                 return error.status
 
     with viewer.serve(scene) as url:
-        assert asyncio.run(connect(url)) == status
+        assert finished(connect(url)) == status
 
 
 def test_long_messages_are_refused_and_many_pages_too(scene: Path) -> None:
@@ -224,6 +232,6 @@ def test_long_messages_are_refused_and_many_pages_too(scene: Path) -> None:
                 return too_long, one_more.close_code
 
     with viewer.serve(scene) as url:
-        assert asyncio.run(talk(url)) == (1009, 1013)
+        assert finished(talk(url)) == (1009, 1013)
         begun = time.monotonic()
     assert time.monotonic() - begun < 3, "open pages do not hold up the end"
