@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 def finished(coroutine: Coroutine[Any, Any, T]) -> T:
-    """What comes of it, in a thread of its own: the browser of other tests leaves a loop running in this one."""
+    """What comes of it, in a thread of its own: here the browser of other tests leaves a loop running."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, coroutine).result()
 
