@@ -132,7 +132,8 @@ def _climb(
     while attempts:
         attempt = attempts.pop(0)
         if rows:
-            on_event(Notice(f"trying again: {attempt.words}"))
+            why = "checking" if best is not None and best[1].verdict == "good" else "trying again"
+            on_event(Notice(f"{why}: {attempt.words}"))
         limit = time_limit(shot.frames)
         began = time.monotonic()
         row: dict[str, Any] = {"name": attempt.name, "verdict": "failed", "placed": 0, "models": []}

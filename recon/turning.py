@@ -22,8 +22,8 @@ FOCALS = tuple(0.6 * 1.12**k for k in range(12))
 FITS = 3.0
 """Pixels at a long side of 640; twice what generated frames tremble."""
 TURNING = 0.9
-"""Share of the matches over the widest gaps from which the camera is taken to turn only. Drawn pans have 0.98 and
-more, a real one behind a camel 0.93, cameras that move a little (sideways by 4 %) up to 0.74."""
+"""Share of the matches over the widest gaps from which the camera is taken to turn only. Drawn pans have 0.98
+and more, a real one behind a camel 0.93, cameras that move a little (sideways by 4 %) up to 0.74."""
 FAR_APART = 0.75
 """Part of the widest gap that has matches, from which a pair of frames can tell turning from moving."""
 ENOUGH_MATCHES, MOST_MATCHES = 30, 250
