@@ -23,7 +23,7 @@ from recon.frame_flow import FrameFlows
 from recon.judge import MIN_FRAMES
 from recon.known_cameras import FORMATS, solve_with, use_known
 from recon.ladder import Unsolved
-from recon.matching import STAGE, check_files
+from recon.matching import check_files
 from recon.moving import solve_around_motion
 from recon.scene import SceneFolder, hash_of, hash_of_file, remove, write_json
 from recon.shot_masks import (
@@ -34,6 +34,7 @@ from recon.shot_masks import (
     training_masks,
 )
 from recon.solve import Solution
+from recon.solver_process import STAGE
 from recon.types import Cameras, Frames, Points, Shot
 from recon.undistort import undistort_points
 from recon.world import find_world, into_world

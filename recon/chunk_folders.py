@@ -12,7 +12,7 @@ from recon.camera_files import seen_by, write_point_cloud, write_transforms
 from recon.colmap_files import write_colmap
 from recon.events import Listener, StageProgress
 from recon.scene import SceneFolder, link_or_copy, remove, replacing
-from recon.solve import STAGE
+from recon.solver_process import STAGE
 from recon.types import Cameras, Chunk, Frames, Points
 from recon.undistort import Lens, undistort_images
 

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from recon.frame_flow import grey, in_order
+from recon.mask_files import at_pixels
 from recon.types import Frames
 
 IMAGE_SIZE = 640
@@ -37,9 +38,7 @@ class Features:
         """Those where a mask as `recon.mask_files.write_masks` writes it is white."""
         with Image.open(mask) as picture:
             use = np.asarray(picture.convert("L")) > 0
-        x, y = self.places[:, :2].astype(int).T
-        height, width = use.shape
-        keep = use[y.clip(0, height - 1), x.clip(0, width - 1)]
+        keep = at_pixels(use, self.places[:, :2])
         return Features(self.places[keep], self.descriptors[keep])
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from recon.fourd.sorting import still_points
 from recon.fourd.tracks import Tracks
 from recon.frame_flow import grey, in_order
-from recon.mask_files import MotionMasks, margin
+from recon.mask_files import MotionMasks, at_pixels, margin
 from recon.solve import Solved
 from recon.types import Frames
 
@@ -101,8 +101,7 @@ def _ever_masked(
     disc = margin(frames.width, frames.height)
     for f, number in enumerate(numbers):
         mask = cv2.dilate(motion.of(int(number), frames.width, frames.height).astype(np.uint8), disc)
-        x, y = xy[:, f].astype(int).T
-        out |= seen[:, f] & (mask[y.clip(0, frames.height - 1), x.clip(0, frames.width - 1)] > 0)
+        out |= seen[:, f] & (at_pixels(mask, xy[:, f]) > 0)
     return out
 
 

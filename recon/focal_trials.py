@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +20,10 @@ from recon.focal_sweep import (
 )
 from recon.matches import Matches
 from recon.scene import remove
-from recon.solve import judged, load_solved, mapping_job, places, progress, time_limit
-from recon.solver_process import run_job
+from recon.solve import judged, load_solved, mapping_job, places, time_limit
+from recon.solver_process import PROCESSES, progress, run_jobs
 from recon.types import Frames, Shot
 
-PROCESSES = min(4, os.cpu_count() or 1)
-"""That try focal lengths at the same time."""
 LOOKS = 2 * WEIGHT
 """Independent looks at the focal length that all frames of a shot are taken for."""
 
@@ -77,15 +73,8 @@ def _tried(
     try:
         for place in copies:
             shutil.copyfile(database, place)
-        shares = [jobs[i :: len(copies)] for i in range(len(copies))]
-        with ThreadPoolExecutor(len(shares)) as pool:
-            told = [progress(on_event), *(len(shares) - 1) * [lambda done, total, note: None]]
-            runs = [
-                pool.submit(run_job, {"kind": "sweep", "jobs": share}, work, tell)
-                for share, tell in zip(shares, told, strict=True)
-            ]
-            for run in runs:
-                run.result()
+        shares = [{"kind": "sweep", "jobs": jobs[i :: len(copies)]} for i in range(len(copies))]
+        run_jobs(shares, work, progress(on_event))
         for (focal, start), job in zip(tries, jobs, strict=True):
             solved = load_solved(job["result"], frames)
             if solved is None:

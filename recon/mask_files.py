@@ -81,6 +81,13 @@ def margin(width: int, height: int) -> np.ndarray:
     return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
 
 
+def at_pixels(mask: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """[N] values of a mask [H, W] at pixels [N, 2] (x, y); beyond its border those there."""
+    x, y = pixels.astype(int).T
+    height, width = mask.shape
+    return mask[y.clip(0, height - 1), x.clip(0, width - 1)]
+
+
 def write_masks(masks: MotionMasks, frames: Frames, folder: Path) -> None:
     """Write one PNG for every mask, `00012.png.png` for frame `00012.png`, as COLMAP wants it.
 

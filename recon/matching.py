@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
@@ -17,20 +15,17 @@ from recon.events import Listener, StageProgress
 from recon.features import FrameFeatures
 from recon.matches import Matches
 from recon.scene import remove
-from recon.solver_process import run_job
+from recon.solve import job_for
+from recon.solver_process import PROCESSES, STAGE, progress, run_jobs
 from recon.types import Frames, Shot
 from recon.undistort import Lens
 
 Pairs = Literal["sequence", "neighbours", "all"]
 
-STAGE = "cameras"
 OVERLAP = 10
 """A sequence pairs a frame with those 1, 2, 4, … 2^9 later."""
 EXHAUSTIVE_FRAMES = 16
 """Up to here all pairs cost no more than the sequential pairs of 29 frames."""
-PROCESSES = min(4, os.cpu_count() or 1)
-"""That match pairs of frames at the same time. Threads in one would do, but then one run in fifty has other
-matches in a pair or two when the machine is busy."""
 
 
 def find_matches(
@@ -77,12 +72,8 @@ def find_matches(
             for number, one in zip(numbers, found, strict=True)
         ]
     given = work / ".features.npz"
-    names = [frames.file_name(number) for number in numbers]
     job: dict[str, Any] = {
-        "kind": "match",
-        "folder": str(frames.folder.resolve()),
-        "names": names,
-        "seed": seed,
+        **job_for("match", frames, shot, database, seed, only),
         "model": "SIMPLE_RADIAL" if lens is None else "OPENCV",
         # A focal length given here counts as known, and a wrong one spoils the matching.
         "params": [] if lens is None else opencv_params(lens),
@@ -105,7 +96,7 @@ def find_matches(
             places=np.concatenate([one.places for one in found]),
             descriptors=np.concatenate([one.descriptors for one in found]),
         )
-        _run(jobs, work, on_event)
+        run_jobs(jobs, work, progress(on_event))
         _merge(database, parts[1:])
         return database, _joined([_read_matches(path) for path in written])
     finally:
@@ -135,17 +126,6 @@ def _pairs(count: int, pairs: Pairs) -> list[tuple[int, int]]:
         return [(i, j) for i in range(count) for j in range(i + 1, count)]
     gaps = [2**k for k in range(1 if pairs == "neighbours" else OVERLAP)]
     return [(i, i + gap) for i in range(count) for gap in gaps if i + gap < count]
-
-
-def _run(jobs: Sequence[dict[str, Any]], work: Path, on_event: Listener) -> None:
-    def tell(done: int, total: int | None, note: str) -> None:
-        on_event(StageProgress(STAGE, done, total, note))
-
-    told = [tell, *(len(jobs) - 1) * [lambda done, total, note: None]]
-    with ThreadPoolExecutor(len(jobs)) as pool:
-        runs = [pool.submit(run_job, job, work, one) for job, one in zip(jobs, told, strict=True)]
-        for run in runs:
-            run.result()
 
 
 def _merge(database: Path, parts: Sequence[Path]) -> None:

@@ -290,7 +290,8 @@ def _fit(here: np.ndarray, there: np.ndarray, camera: Camera) -> tuple[np.ndarra
         if model is None:
             return None
         tolerance = float(np.clip(3 * sigma, TIGHT, LOOSE))
-    return None if model is None else (model, sigma)
+    assert model is not None
+    return model, sigma
 
 
 def _obeyed(here: np.ndarray, there: np.ndarray, camera: Camera, tolerance: float) -> np.ndarray | None:

@@ -17,8 +17,8 @@ from recon.agreement import angles_between
 from recon.events import Listener
 from recon.fine_tracks import FineTracks
 from recon.scene import remove
-from recon.solve import Solution, Solved, judged, progress
-from recon.solver_process import run_job
+from recon.solve import Solution, Solved, judged
+from recon.solver_process import progress, run_job
 from recon.types import Points
 
 FEWEST = 100

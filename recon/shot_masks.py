@@ -11,6 +11,7 @@ from PIL import Image
 
 from recon.events import Listener, Notice, StageProgress
 from recon.frame_flow import FrameFlows
+from recon.mask_files import at_pixels
 from recon.motion import MotionMasks, motion_masks, read_masks, write_masks
 from recon.rigid_flow import rigid_masks
 from recon.scene import link_or_copy, remove, replacing
@@ -84,8 +85,7 @@ def still_points_only(solution: Solution, motion: MotionMasks, frames: Frames) -
     for number in np.unique(rows[:, 0].astype(int)):
         here = np.flatnonzero(rows[:, 0] == number)
         mask = motion.of(int(number), frames.width, frames.height)
-        x, y = rows[here, 1:].astype(int).T
-        masked[here] = mask[y.clip(0, frames.height - 1), x.clip(0, frames.width - 1)]
+        masked[here] = at_pixels(mask, rows[here, 1:])
     moving = np.bincount(np.repeat(np.arange(len(points)), lengths), masked, len(points)) >= 0.5 * lengths
     left = np.flatnonzero(~moving)
     if len(left) in (len(points), 0):

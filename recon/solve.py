@@ -6,7 +6,7 @@ COLMAP (Schönberger & Frahm 2016) through pycolmap, in a child process. What is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 
 from recon.attempts import SELDOM, Attempt
-from recon.events import Listener, StageProgress
+from recon.events import Listener
 from recon.judge import Judgement, judge
-from recon.matching import STAGE
 from recon.scene import remove
-from recon.solver_process import run_job
+from recon.solver_process import progress, run_job
 from recon.types import Frames, Points, Shot
 from recon.undistort import Lens
 
@@ -151,11 +150,6 @@ def job_for(
 def _params(frames: Frames, focal: float) -> list[float]:
     """COLMAP's parameters of a SIMPLE_RADIAL camera with a centred principal point."""
     return [focal, frames.width / 2, frames.height / 2, 0.0]
-
-
-def progress(on_event: Listener) -> Callable[[int, int | None, str], None]:
-    """What a job of the child tells, told to the stage's listener."""
-    return lambda done, total, note: on_event(StageProgress(STAGE, done, total, note))
 
 
 def load_solved(result: str, frames: Frames) -> Solved | None:

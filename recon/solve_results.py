@@ -18,13 +18,15 @@ def write_matches(job: dict[str, Any]) -> None:
     second: list[np.ndarray] = []
     with pycolmap.Database.open(job["database"]) as database:
         ids = {image.name: image.image_id for image in database.read_all_images()}
+        seen = {ids[names[i]] for pair in job["pairs"] for i in pair}
+        places = {image: database.read_keypoints(image)[:, :2] for image in seen}
         for i, j in job["pairs"]:
             a, b = ids[names[i]], ids[names[j]]
             if database.exists_two_view_geometry(a, b):
                 found = database.read_two_view_geometry(a, b).inlier_matches
                 pairs.append((int(Path(names[i]).stem), int(Path(names[j]).stem)))
-                first.append(database.read_keypoints(a)[found[:, 0], :2])
-                second.append(database.read_keypoints(b)[found[:, 1], :2])
+                first.append(places[a][found[:, 0]])
+                second.append(places[b][found[:, 1]])
     with Path(job["matches"]).open("wb") as file:
         np.savez(
             file,

@@ -8,15 +8,21 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import recon
 from recon.errors import CameraSolveError
+from recon.events import Listener, StageProgress
 
 COMMAND = (sys.executable, "-m", "recon.solve_child")
 LOG_NAME = "log.txt"
+STAGE = "cameras"
+PROCESSES = min(4, os.cpu_count() or 1)
+"""That work for a shot at the same time. Threads in one would do for matching, but then one run in fifty has
+other matches in a pair or two when the machine is busy."""
 
 Progress = Callable[[int, int | None, str], None]
 
@@ -61,6 +67,20 @@ def run_job(job: dict[str, Any], work: Path, on_progress: Progress) -> None:
         raise CameraSolveError(
             f"the camera solver gave up on {job['kind']}: {problem or f'exit code {code}'}; its log is {log}"
         )
+
+
+def run_jobs(jobs: Sequence[dict[str, Any]], work: Path, on_progress: Progress) -> None:
+    """Run jobs side by side, each as `run_job` does; the first one tells of its progress."""
+    told = [on_progress, *(len(jobs) - 1) * [lambda done, total, note: None]]
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        runs = [pool.submit(run_job, job, work, tell) for job, tell in zip(jobs, told, strict=True)]
+        for run in runs:
+            run.result()
+
+
+def progress(on_event: Listener) -> Progress:
+    """What a job of the child tells, told to the stage's listener."""
+    return lambda done, total, note: on_event(StageProgress(STAGE, done, total, note))
 
 
 def _listen(child: subprocess.Popen[str], job: dict[str, Any], on_progress: Progress) -> str:
