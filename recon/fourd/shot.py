@@ -154,7 +154,8 @@ def find_movers(
     cameras = views.cameras
     K = scaled_intrinsics(cameras.K[train], cameras.width, cameras.height, width, height)
     camera_from_world = cameras.camera_from_world[train]
-    tracks, moving = moving_only(follow(images, moving), moving, points, K, camera_from_world)
+    found = follow(images, moving, seconds=views.seconds[train])
+    tracks, moving = moving_only(found, moving, points, K, camera_from_world)
     if len(tracks) < FEWEST_TRACKS:
         on_event(
             Notice(

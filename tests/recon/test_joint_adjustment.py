@@ -1,0 +1,69 @@
+"""The adjustment of all cameras to arrays of observations, on points and cameras that are known."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from recon.joint_adjustment import FIRST_TOLERANCE
+
+FOCAL, NOISE, FRAMES, POINTS, WRONG = 560.0, 0.25, 12, 160, 0.3
+CHILD = """
+import json, sys
+from recon.joint_adjustment import adjust_arrays
+adjust_arrays(json.loads(sys.argv[1]), print)
+"""
+
+
+def observations(seed: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """An orbit of 8° about things 3 to 9 away, and which points [P] are matched to something else in each
+    frame; the focal length is 8 % too long."""
+    rng = np.random.default_rng(seed)
+    angles = np.radians(np.linspace(-4, 4, FRAMES))
+    poses = np.tile(np.eye(4), (FRAMES, 1, 1))
+    poses[:, :3, :3] = Rotation.from_rotvec(np.outer(angles, [0, 1.0, 0])).as_matrix()
+    poses[:, :3, 3] = np.array([0, 0, 5.0]) - poses[:, :3, :3] @ [0, 0, 5.0]
+    depth = rng.uniform(3, 9, POINTS)
+    points = np.stack([rng.uniform(-0.35, 0.35, POINTS), rng.uniform(-0.2, 0.2, POINTS), np.ones(POINTS)], 1)
+    points *= depth[:, None]
+    local = np.einsum("fij,pj->fpi", poses[:, :3, :3], points) + poses[:, None, :3, 3]
+    xy = FOCAL * local[..., :2] / local[..., 2:] + rng.normal(0, 0.1, (FRAMES, POINTS, 2))
+    wrong = rng.random(POINTS) < WRONG
+    xy[:, wrong] += rng.normal(0, 12, (FRAMES, int(wrong.sum()), 2))
+    frame, point = np.meshgrid(np.arange(FRAMES), np.arange(POINTS), indexing="ij")
+    arrays = {
+        "camera_from_world": poses,
+        "focal": np.array(1.08 * FOCAL),
+        "points": points * [1, 1, 1.08],
+        "point": point.ravel(),
+        "frame": frame.ravel(),
+        "xy": xy.reshape(-1, 2),
+    }
+    return arrays, wrong
+
+
+def adjusted(arrays: dict[str, np.ndarray], tolerance: float, work: Path) -> dict[str, np.ndarray]:
+    """In a child process, as the solver does."""
+    np.savez(work / "given.npz", **arrays)  # type: ignore[arg-type]
+    files = {"arrays": str(work / "given.npz"), "result": str(work / "found.npz")}
+    job = {**files, "noise": NOISE, "focal_free": True, "tolerance": tolerance}
+    subprocess.run([sys.executable, "-c", CHILD, json.dumps(job)], check=True, capture_output=True)
+    return dict(np.load(work / "found.npz"))
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_what_does_not_fit_is_left_out_the_second_time(tmp_path: Path, seed: int) -> None:
+    """The focal length is right then, and points that were matched wrongly are lost; one round keeps all."""
+    arrays, wrong = observations(seed)
+    once, twice = (adjusted(arrays, tolerance, tmp_path) for tolerance in (FIRST_TOLERANCE, 1e-7))
+    assert np.isfinite(once["points"]).all()
+    lost = ~np.isfinite(twice["points"]).all(1)
+    assert lost[wrong].mean() > 0.8
+    assert lost[~wrong].mean() < 0.02
+    assert float(twice["focal"]) == pytest.approx(FOCAL, rel=0.04)
