@@ -192,7 +192,7 @@ def misses(problem: Problem, parts: Parts) -> np.ndarray:
 
 def adjust(problem: Problem, parts: Parts, *, steps: int = 30) -> Parts:
     """Levenberg-Marquardt until it gains no more, at most `steps` times."""
-    parts = centred(parts, problem)
+    given, parts = parts, centred(parts, problem)
     damping, cost = DAMPING, _cost(problem, parts)
     for _ in range(steps):
         H, g = _normal_equations(problem, parts)
@@ -217,7 +217,7 @@ def adjust(problem: Problem, parts: Parts, *, steps: int = 30) -> Parts:
         damping = max(damping / 5, 1e-7)
         if gain < ENOUGH:
             break
-    return parts
+    return parts if cost <= _cost(problem, given) else given  # blends of poses about a middle differ a little
 
 
 def seen_at(
