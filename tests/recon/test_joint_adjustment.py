@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from recon.events import ignore
 from recon.joint_adjustment import FIRST_TOLERANCE
+from recon.solver_process import progress, run_job
 
 FOCAL, NOISE, FRAMES, POINTS, WRONG = 560.0, 0.25, 12, 160, 0.3
-CHILD = """
-import json, sys
-from recon.joint_adjustment import adjust_arrays
-adjust_arrays(json.loads(sys.argv[1]), print)
-"""
 
 
 def observations(seed: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -52,8 +46,8 @@ def adjusted(arrays: dict[str, np.ndarray], tolerance: float, work: Path) -> dic
     """In a child process, as the solver does."""
     np.savez(work / "given.npz", **arrays)  # type: ignore[arg-type]
     files = {"arrays": str(work / "given.npz"), "result": str(work / "found.npz")}
-    job = {**files, "noise": NOISE, "focal_free": True, "tolerance": tolerance}
-    subprocess.run([sys.executable, "-c", CHILD, json.dumps(job)], check=True, capture_output=True)
+    job = {"kind": "adjust", **files, "noise": NOISE, "focal_free": True, "tolerance": tolerance}
+    run_job(job, work, progress(ignore))
     return dict(np.load(work / "found.npz"))
 
 
