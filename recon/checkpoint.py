@@ -16,7 +16,7 @@ from recon.errors import TrainError
 from recon.events import Checkpointed, Listener
 from recon.scene import replacing
 
-VERSION = 3
+VERSION = 4
 CHECKPOINT_SECONDS = 20.0
 """At most this much work is lost when a run is killed."""
 

@@ -1,8 +1,12 @@
 """Camera poses refined together with the scene (as BARF, Lin et al. 2021, does for NeRF).
 
 A pose is moved by small twists (rotation, translation) on the camera's side, whose gradient comes with
-every training step. What moves all cameras alike, a similarity of the world, is taken out of every move:
-the scene would follow, and the cameras would no longer be where the solver put its world.
+every training step. Steps go by the sign of the gradient and have sizes of their own (Rprop, Riedmiller and
+Braun 1993): a wrong pose is pulled one way for many visits and comes far; a right one is pulled this way and
+that, and stays, where Adam's steps shook it and blurred the scene.
+
+What moves all cameras alike, a similarity of the world, is taken out of every move: the scene would follow,
+and the cameras would no longer be where the solver put its world.
 """
 
 from __future__ import annotations
@@ -18,55 +22,48 @@ from recon import schedule
 from recon.config import FitConfig
 from recon.types import Cameras
 
-BETA1, BETA2 = 0.8, 0.99
-"""Of Adam; a frame is visited only every so many steps, and the scene changes in between."""
+MEAN = 0.5
+"""Share of the old gradient in the mean whose sign says which way."""
+FIRST, LEAST, MOST = 0.3, 0.01, 1.0
+"""Of the largest step size: every number's to begin with, and its bounds."""
+LONGER, SHORTER = 1.3, 0.5
+"""What a step size is multiplied by when gradient and mean have the same sign, and when they have not."""
 MIN_PARALLAX = 3.0
 """Degrees between the directions in which cameras see the scene, below which the focal length stays: it can
 be exchanged for depth."""
 
 
 class PoseRefinement:
-    """The poses of one shot's cameras and what Adam keeps of each training frame; float64."""
+    """The poses of one shot's cameras and what the steps keep of each training frame; float64."""
 
     def __init__(self, config: FitConfig, cameras: Cameras, train: list[int]) -> None:
         self.config, self.solved, self.train = config, cameras, train
         self.poses = cameras.camera_from_world
         """[F, 4, 4] camera_from_world; those of held-out frames stay as solved, see `cameras`."""
-        self.moments = np.zeros((2, len(cameras), 6))
-        self.visits = np.zeros(len(cameras))
-        self.focal = np.zeros(4)
-        """log of the focal length's factor, its two moments, its steps."""
+        self.pulls = np.zeros((2, len(cameras), 6))
+        """Mean gradient and step size of each twist."""
+        self.focal = np.zeros(3)
+        """log of the focal length's factor, and the same two of it."""
         self._gauge = gauge_directions(self.poses[train])
         self._inverse = np.linalg.pinv(self._gauge)
         self._refines_focal = parallax(cameras) > MIN_PARALLAX
 
     def step(self, index: int, gradient: Tensor, K: Tensor, step: int) -> None:
-        """One Adam step on frame `index`, from dL/d(camera) [16] (see `FrameGradients`) of a view with
+        """One step on frame `index`, from dL/d(camera) [16] (see `FrameGradients`) of a view with
         intrinsics `K`, after step `step` (from 0)."""
         rate = schedule.pose_lr(self.config, step)
         if rate == 0:
             return
         values = gradient.numpy().astype(np.float64)
         twist = twist_gradient(values[:12].reshape(3, 4), self.poses[index])
-        self.visits[index] += 1
-        moved = self._adam(self.moments[:, index], twist, self.visits[index])
         moves = np.zeros((len(self.train), 6))
-        moves[self.train.index(index)] = -rate * moved
+        moves[self.train.index(index)] = -rate * _pulled(self.pulls[:, index], twist)
         moves -= (self._gauge @ (self._inverse @ moves.ravel())).reshape(moves.shape)
         self.poses[self.train] = apply_twists(moves, self.poses[self.train])
         rate = schedule.focal_lr(self.config, step)
         if rate and self._refines_focal:
-            self.focal[3] += 1
             slope = values[12] * float(K[0, 0]) + values[13] * float(K[1, 1])
-            self.focal[0] -= rate * self._adam(self.focal[1:3], slope, self.focal[3])
-
-    @staticmethod
-    def _adam(moments: np.ndarray, gradient: np.ndarray | float, steps: float) -> np.ndarray:
-        """The direction of the step; `moments` [2, ...] are changed in place."""
-        moments[0] += (1 - BETA1) * (gradient - moments[0])
-        moments[1] += (1 - BETA2) * (gradient**2 - moments[1])
-        first, second = moments[0] / (1 - BETA1**steps), moments[1] / (1 - BETA2**steps)
-        return first / np.sqrt(second + 1e-30)
+            self.focal[0] -= rate * float(_pulled(self.focal[1:], slope))
 
     def lens_scale(self) -> np.ndarray:
         """[3, 3] what intrinsics are multiplied by, element by element: the refined focal length's factor."""
@@ -87,13 +84,26 @@ class PoseRefinement:
 
     def state(self) -> dict[str, Tensor]:
         """For the checkpoint."""
-        arrays = {"poses": self.poses, "moments": self.moments, "visits": self.visits, "focal": self.focal}
+        arrays = {"poses": self.poses, "pulls": self.pulls, "focal": self.focal}
         return {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """From `state()`."""
         for name, tensor in state.items():
             setattr(self, name, tensor.numpy().copy())
+
+
+def _pulled(pulls: np.ndarray, gradient: np.ndarray | float) -> np.ndarray:
+    """Which way against the gradient, and how far of 1; `pulls` [2, ...] are changed in place. Nothing on the
+    first visit, which has nothing to compare with."""
+    mean, size = pulls
+    if not size.any():
+        pulls[0], pulls[1] = gradient, FIRST
+        return np.zeros_like(size)
+    agree = np.sign(gradient) * np.sign(mean)
+    pulls[1] = np.clip(size * np.where(agree > 0, LONGER, SHORTER), LEAST, MOST)
+    pulls[0] = MEAN * mean + (1 - MEAN) * gradient
+    return np.sign(pulls[0]) * pulls[1]
 
 
 def apply_twists(

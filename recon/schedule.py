@@ -17,9 +17,9 @@ FINAL_MEANS_LR = 0.02
 """The positions' step size ends at this share of its start."""
 COARSE = 0.15
 """With poses to refine, this share of the steps runs at quarter size."""
-POSE_FROM, POSE_LR = 0.05, (2e-3, 1e-5)
-"""Poses are refined from this share of the steps on, when the colours are roughly there; first and last
-step size."""
+POSE_FROM, POSE_LR = 0.05, (4e-3, 1e-5)
+"""Poses are refined from this share of the steps on, when the colours are roughly there; the largest step
+size, first and last."""
 FOCAL_LR = 1e-4
 COLOUR_FROM, COLOUR_LR = 0.1, (5e-3, 2e-4)
 SH_ARCS = (20.0, 45.0, 90.0)

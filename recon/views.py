@@ -19,8 +19,8 @@ from recon.types import Cameras
 
 def held_out(count: int, every: int) -> list[int]:
     """Which of so many views are kept from training: the middle of each run of `every`, so that they lie
-    between training views; none for 0."""
-    return list(range(every // 2, count, every)) if every else []
+    between training views (the last one never does); none for 0."""
+    return list(range(every // 2, count - 1, every)) if every else []
 
 
 @dataclass(frozen=True, repr=False)

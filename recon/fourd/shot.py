@@ -20,6 +20,7 @@ from recon.fourd.lift import lift
 from recon.fourd.motion import Splats4D
 from recon.fourd.seeds import moving_gaussians
 from recon.fourd.sorting import moving_only, without_rim
+from recon.fourd.staying import staying
 from recon.fourd.tracks import SHORTEST, Tracks, follow
 from recon.gaussians import scaled_intrinsics
 from recon.mask_files import margin
@@ -106,7 +107,8 @@ class Movers:
         )
 
     def _depths(self, config: FitConfig, on_event: Listener) -> Contact:
-        """Where the tracks are: by a learned model when there is one, else by where what moves stands."""
+        """Where the tracks are: by a learned model when there is one, else by where what moves stays, or
+        stands."""
         tracks, views = self.tracks, self.views
         camera_from_world = views.cameras.camera_from_world[views.train]
         at = tracks.xy[np.arange(len(tracks)), tracks.sown]
@@ -117,7 +119,8 @@ class Movers:
                 return found
             words = "the learned depth does not fit the still scene; what moves is put where it stands"
             on_event(Notice(words, warning=True))
-        return contact_depths(*where, config.seed)
+        contact = contact_depths(*where, config.seed)
+        return staying(tracks, self.masks, contact, self.K, camera_from_world) or contact
 
     def _guessed(self, model: str, on_event: Listener) -> DepthGuess:
         from recon.plugins import depth_solver

@@ -25,6 +25,7 @@ from recon.raster.core_step import AdamRates, CoreStep
 from recon.training import TrainLog, _later, fit_shot
 from recon.types import Cameras, Points
 from recon.viewing_arc import viewing_arc
+from recon.views import held_out
 from tests.recon import synthetic
 
 CONFIG = FitConfig(steps=160, budget=900, long_side=96, sh_degree=1, held_out_every=8)
@@ -365,3 +366,12 @@ def test_scores_of_equal_images() -> None:
     image = torch.rand(20, 30, 3)
     assert psnr(image, image) == pytest.approx(100)
     assert ssim_map(image, image).mean() == pytest.approx(1, abs=1e-5)
+
+
+def test_what_is_kept_from_training_lies_between_what_is_trained() -> None:
+    for count in range(3, 40):
+        for every in range(2, 10):
+            kept = held_out(count, every)
+            trained = set(range(count)) - set(kept)
+            assert all(i - 1 in trained and i + 1 in trained for i in kept), (count, every)
+    assert held_out(29, 8) == [4, 12, 20] and held_out(29, 0) == []
