@@ -6,8 +6,10 @@ DIS: Kroeger et al. 2016, "Fast optical flow using dense inverse search".
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
@@ -128,16 +130,33 @@ def textured(picture: np.ndarray) -> np.ndarray:
     return cv2.boxFilter(cv2.Laplacian(picture, cv2.CV_32F) ** 2, -1, (9, 9)) > TEXTURE
 
 
+_LOCK = threading.Lock()
+_inside = _threads = 0
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """OpenCV works in one thread for each call, until the last of those that are inside leaves."""
+    global _inside, _threads
+    with _LOCK:
+        if _inside == 0:
+            _threads = cv2.getNumThreads()
+            cv2.setNumThreads(1)
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _LOCK:
+            _inside -= 1
+            if _inside == 0:
+                cv2.setNumThreads(_threads)
+
+
 def in_order(work: Callable[[In], Out], items: Iterable[In]) -> Iterator[Out]:
     """`work` on all items, a thread for each core; each OpenCV call in one thread, because inside one
     the result would depend on the number of cores."""
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            yield from pool.map(work, items)
-    finally:
-        cv2.setNumThreads(threads)
+    with _one_thread_each(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from pool.map(work, items)
 
 
 def edge_aware(

@@ -15,6 +15,12 @@ ITERATIONS = 60
 RADIUS = 1e10
 """Of the trust region at first: from Ceres' own, 1e4, the focal length of little parallax creeps (a drawn 6°
 orbit: 3.7 % off after 80 iterations, 0.2 after 200; from here 0.01 after 25)."""
+MOST = 2000
+"""Points by which cameras are adjusted, those that are seen most often; the others get their places before
+these cameras. All of them (5,300 of a drawn 10° orbit) take 12 seconds instead of 5, and leave the focal
+length 0.37 % off instead of 0.11."""
+PLACED = 10
+"""Steps for that."""
 FIRST_TOLERANCE = 1e-5
 """Of the first round where there are two, whose end is not the last word."""
 FAR_OFF, SEEN = 3.0, 3
@@ -36,16 +42,21 @@ def adjust_arrays(job: dict[str, Any], tell: Any) -> None:
     """
     tell(0, None, "adjusting all cameras together")
     with np.load(job["arrays"], allow_pickle=False) as arrays:
-        scene = arrays["camera_from_world"], float(arrays["focal"]), arrays["points"]
-        seen = _Seen(arrays["point"], arrays["frame"], arrays["xy"])
+        start = arrays["camera_from_world"], float(arrays["focal"]), arrays["points"]
+        every = _Seen(arrays["point"], arrays["frame"], arrays["xy"])
     noise, free, tolerance = job["noise"], job["focal_free"], job["tolerance"]
+    often = np.zeros(len(start[2]), bool)
+    often[np.argsort(-every.counts(start), kind="stable")[:MOST]] = True
+    scene, seen = _with_only(start, every, often)
     scene = _adjusted(scene, seen, noise, free, max(tolerance, FIRST_TOLERANCE))
     if tolerance < FIRST_TOLERANCE:
         fitting = seen.select(seen.misses(scene) < FAR_OFF * noise)
-        often = np.bincount(fitting.point, minlength=len(scene[2])) >= SEEN
-        if often.any():
-            scene = scene[0], scene[1], np.where(often[:, None], scene[2], np.nan)
-            scene = _adjusted(scene, fitting.select(often[fitting.point]), noise, free, tolerance)
+        enough = fitting.counts(scene) >= SEEN
+        if enough.any():
+            scene = _adjusted(*_with_only(scene, fitting, enough), noise, free, tolerance)
+    if not often.all():
+        rest, seen = _with_only((scene[0], scene[1], start[2]), every, ~often)
+        scene = scene[0], scene[1], np.where(often[:, None], scene[2], _placed(rest, seen, noise))
     poses, focal, points = scene
     with Path(job["result"]).open("wb") as file:
         np.savez(file, camera_from_world=poses, focal=np.array(focal), points=points)
@@ -66,6 +77,10 @@ class _Seen:
     def select(self, index: np.ndarray) -> _Seen:
         return _Seen(self.point[index], self.frame[index], self.xy[index])
 
+    def counts(self, scene: _Scene) -> np.ndarray:
+        """[P] observations of each point."""
+        return np.bincount(self.point, minlength=len(scene[2]))
+
     def misses(self, scene: _Scene) -> np.ndarray:
         """[M] pixels, nan for lost points."""
         poses, focal, points = scene
@@ -74,6 +89,35 @@ class _Seen:
         )
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.linalg.norm(focal * local[:, :2] / local[:, 2:] - self.xy, axis=1)
+
+
+def _with_only(scene: _Scene, seen: _Seen, own: np.ndarray) -> tuple[_Scene, _Seen]:
+    """Some of the points [P] bool, the others lost, and what is seen of them."""
+    return (scene[0], scene[1], np.where(own[:, None], scene[2], np.nan)), seen.select(own[seen.point])
+
+
+def _placed(scene: _Scene, seen: _Seen, noise: float) -> np.ndarray:
+    """[P, 3] the points where they fit best before cameras that stay, each for itself: Gauss-Newton steps
+    under Cauchy's loss, nan for those that come to lie behind a camera or nowhere."""
+    poses, focal, points = scene
+    points, R, t = points.copy(), poses[seen.frame, :3, :3], poses[seen.frame, :3, 3]
+    for _ in range(PLACED):
+        local = np.einsum("mij,mj->mi", R, points[seen.point]) + t
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            at = local[:, :2] / local[:, 2:]
+            off = focal * at - seen.xy
+            weight = 1 / (1 + (off**2).sum(1) / noise**2)
+            J = focal / local[:, 2, None, None] * (R[:, :2] - at[:, :, None] * R[:, 2:])  # [M, 2, 3]
+        normal, slope = np.zeros((len(points), 3, 3)), np.zeros((len(points), 3))
+        np.add.at(normal, seen.point, weight[:, None, None] * np.einsum("mki,mkj->mij", J, J))
+        np.add.at(slope, seen.point, weight[:, None] * np.einsum("mki,mk->mi", J, off))
+        own = np.isfinite(points).all(1) & np.isfinite(normal).all((1, 2))
+        damping = 1e-6 * np.trace(normal[own], axis1=1, axis2=2) + 1e-12
+        step = np.linalg.solve(normal[own] + damping[:, None, None] * np.eye(3), slope[own, :, None])
+        points[own] -= step[..., 0]
+    z = np.einsum("mj,mj->m", R[:, 2], points[seen.point]) + t[:, 2]
+    points[seen.point[~(z > 0)]] = np.nan
+    return points
 
 
 def _adjusted(scene: _Scene, seen: _Seen, noise: float, focal_free: bool, tolerance: float) -> _Scene:

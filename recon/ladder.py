@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,7 @@ def solve_cameras(
     chain: bool = False,
     seed: int = 0,
     on_event: Listener,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Solution:
     """Solve the cameras of a shot.
 
@@ -71,6 +73,7 @@ def solve_cameras(
             rest in a few: from frame to frame the rest has more matches, over many frames it has none.
         seed: Of every random choice; the same seed gives bitwise the same result, unless an attempt
             ran into its time limit (the report says so).
+        meanwhile: Called before the first attempt, whose mapper keeps one core busy.
 
     Raises:
         Unsolved: No attempt placed a usable share of the frames.
@@ -97,6 +100,7 @@ def solve_cameras(
         swept = sweep_focal(frames, shot, matches, database, work, seed=seed, on_event=on_event)
         if swept is not None:
             evidence["focal_sweep"] = swept.to_json()
+        meanwhile()
         best, rows, problem = _climb(frames, shot, database, work, swept, look, few, seed, on_event)
     finally:
         forget_trials(work)

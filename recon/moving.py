@@ -3,6 +3,7 @@ whether a still scene explains what is left of the picture."""
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -68,12 +69,18 @@ def solve_around_motion(
         CameraSolveError: See `recon.ladder.solve_cameras`.
     """
     masks = store_masks(motion, frames, folder)
-    features = FrameFeatures(frames)
-    solution = solve_cameras(frames, shot, work, features=features, masks=masks, seed=seed, on_event=on_event)
+    look = _LookAgain(frames, shot, work, folder, flows, FrameFeatures(frames), seed, on_event)
+    solution = solve_cameras(
+        *(frames, shot, work),
+        features=look.features,
+        masks=masks,
+        seed=seed,
+        on_event=on_event,
+        meanwhile=look.follow_points,
+    )
     if solution.flat:
         return solution, motion, masks
     flow = _static_flow(solution, frames, motion, flows)
-    look = _LookAgain(frames, shot, work, folder, flows, features, seed, on_event)
     if motion.camera != "given" and (masks is not None or flow.explained < CALM):
         found = look.from_cameras(solution, motion, masks, flow)
         if found.flow.explained < BELIEVED:
@@ -123,9 +130,22 @@ class _LookAgain:
     on_event: Listener
 
     @cached_property
+    def _followed(self) -> Future[LongTracks]:
+        pool = ThreadPoolExecutor(1)
+        found = pool.submit(LongTracks, self.frames, np.array(self.shot.numbers))
+        pool.shutdown(wait=False)
+        return found
+
+    def follow_points(self) -> None:
+        """Begin with `long_tracks`, which nearly every shot needs, beside something that waits for a process
+        of one thread."""
+        if self.shot.frames <= MOST_POLISHED:
+            _ = self._followed
+
+    @property
     def long_tracks(self) -> LongTracks:
         """Points of the whole picture."""
-        return LongTracks(self.frames, np.array(self.shot.numbers))
+        return self._followed.result()
 
     def polished(self, solution: Solution, motion: MotionMasks | None) -> Solution:
         """The cameras adjusted to points of the still scene that are followed finely, as long as the shot is
