@@ -24,9 +24,9 @@ from recon.types import Cameras
 
 MEAN = 0.5
 """Share of the old gradient in the mean whose sign says which way."""
-FIRST, LEAST, MOST = 0.3, 0.01, 1.0
+FIRST, LEAST, MOST = 0.1, 0.01, 1.0
 """Of the largest step size: every number's to begin with, and its bounds."""
-LONGER, SHORTER = 1.3, 0.5
+LONGER, SHORTER = 1.5, 0.5
 """What a step size is multiplied by when gradient and mean have the same sign, and when they have not."""
 MIN_PARALLAX = 3.0
 """Degrees between the directions in which cameras see the scene, below which the focal length stays: it can

@@ -20,7 +20,7 @@ COARSE = 0.15
 POSE_FROM, POSE_LR = 0.05, (4e-3, 1e-5)
 """Poses are refined from this share of the steps on, when the colours are roughly there; the largest step
 size, first and last."""
-FOCAL_LR = 1e-4
+FOCAL_LR = 3e-5
 COLOUR_FROM, COLOUR_LR = 0.1, (5e-3, 2e-4)
 SH_ARCS = (20.0, 45.0, 90.0)
 """Degrees around a scene from which spherical harmonics of degree 1, 2 and 3 are worth having."""
