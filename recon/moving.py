@@ -33,8 +33,9 @@ AS_GOOD = 0.02
 BELIEVED = 0.4
 """Share of the flow that a still scene must explain before these cameras to call them good."""
 SOUGHT, AS_CLOSE = 2, 1.05
-"""Times that long tracks are asked what moves, and times the median by which they miss still points, beyond
-which other cameras are worse: what is kept out of the solve in doubt does no harm, what is in it does."""
+"""Times that long tracks are asked what moves, and times the median by which those that stood still miss
+still points, beyond which other cameras are worse: what is kept out of the solve in doubt does no harm, what
+is in it does."""
 SURELY = 0.3
 """Times the share of the picture that must move, as which tracks that move say that nothing does."""
 MOST_FRAMES = 60
@@ -215,8 +216,8 @@ class _LookAgain:
             again = self.solve(store_masks(motion, self.frames, self.folder))
             if again is None or again.flat or not _no_less(again, found.solution):
                 break
-            new = tracks.misses(again.solved)
-            if np.nanmedian(new) > AS_CLOSE * np.nanmedian(misses):
+            new, still = tracks.misses(again.solved), tracks.still(misses)
+            if np.nanmedian(new[still]) > AS_CLOSE * np.nanmedian(misses[still]):
                 break
             misses, motion = new, tracks.masks(new)
             flow = _static_flow(again, self.frames, tried, self.flows)

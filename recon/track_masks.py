@@ -86,8 +86,12 @@ class LongTracks:
 
     def moving(self, misses: np.ndarray) -> float:
         """Share of the tracks, 0..1, that no still point explains, by the misses [P] before some cameras."""
-        known = misses[np.isfinite(misses)]
-        return float((known > self._threshold(misses)).mean()) if len(known) else 0.0
+        known = np.isfinite(misses)
+        return float(1 - self.still(misses)[known].mean()) if known.any() else 0.0
+
+    def still(self, misses: np.ndarray) -> np.ndarray:
+        """[P] bool: the tracks that a still point explains, by the misses [P] before some cameras."""
+        return misses <= self._threshold(misses)
 
     def _threshold(self, misses: np.ndarray) -> float:
         return max(LEAST, FACTOR * float(np.nanquantile(misses, 0.25)))
