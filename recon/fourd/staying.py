@@ -53,4 +53,4 @@ def staying(
         return None
     place = np.median(places[(depths > low) & (depths < high)], axis=0)
     z = camera_from_world[:, 2, :3] @ place + camera_from_world[:, 2, 3]
-    return Contact(z[tracks.sown], np.ones(len(tracks), bool))
+    return Contact(z[tracks.sown], np.ones(len(tracks), bool)) if (z > 0).all() else None
