@@ -93,7 +93,7 @@ def test_scene_folder_is_complete(scene: Path) -> None:
         "shots/000/train.jsonl",
     ):
         assert (scene / name).stat().st_size > 0, name
-    assert len(list((scene / "shots/000/renders").glob("*.png"))) == 4
+    assert len(list((scene / "shots/000/renders").glob("*.png"))) == 3
     chunk = scene / "chunks/000"
     assert len(list((chunk / "images").iterdir())) == 29
     transforms = json.loads((chunk / "transforms.json").read_text())
