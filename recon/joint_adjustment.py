@@ -31,8 +31,9 @@ the first focal length puts it, and holds that one (two drawn 10° orbits: 2.7 a
 
 
 def adjust_arrays(job: dict[str, Any], tell: Any) -> None:
-    """Adjust poses, points and one focal length to observations in pixels without distortion; where the
-    tolerance is below FIRST_TOLERANCE, to all of them and then again to those that fit.
+    """Adjust poses, points and one focal length to observations in pixels without distortion, of the points
+    seen most often; where the tolerance is below FIRST_TOLERANCE, to all of these and then again to those
+    that fit. The other points are placed before the cameras that come out.
 
     The file `job["arrays"]` holds camera_from_world [F, 4, 4], focal, points [P, 3] and their observations:
     rows `point`, `frame` [M], `xy` [M, 2] from the principal point. `job["result"]` gets the first three as
@@ -81,12 +82,15 @@ class _Seen:
         """[P] observations of each point."""
         return np.bincount(self.point, minlength=len(scene[2]))
 
+    def local(self, poses: np.ndarray, points: np.ndarray) -> np.ndarray:
+        """[M, 3] the points as their frames see them, of poses [F, 4, 4] and points [P, 3]."""
+        view = poses[self.frame]
+        return np.einsum("mij,mj->mi", view[:, :3, :3], points[self.point]) + view[:, :3, 3]
+
     def misses(self, scene: _Scene) -> np.ndarray:
         """[M] pixels, nan for lost points."""
         poses, focal, points = scene
-        local = (
-            np.einsum("mij,mj->mi", poses[self.frame, :3, :3], points[self.point]) + poses[self.frame, :3, 3]
-        )
+        local = self.local(poses, points)
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.linalg.norm(focal * local[:, :2] / local[:, 2:] - self.xy, axis=1)
 
@@ -100,9 +104,9 @@ def _placed(scene: _Scene, seen: _Seen, noise: float) -> np.ndarray:
     """[P, 3] the points where they fit best before cameras that stay, each for itself: Gauss-Newton steps
     under Cauchy's loss, nan for those that come to lie behind a camera or nowhere."""
     poses, focal, points = scene
-    points, R, t = points.copy(), poses[seen.frame, :3, :3], poses[seen.frame, :3, 3]
+    points, R = points.copy(), poses[seen.frame, :3, :3]
     for _ in range(PLACED):
-        local = np.einsum("mij,mj->mi", R, points[seen.point]) + t
+        local = seen.local(poses, points)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             at = local[:, :2] / local[:, 2:]
             off = focal * at - seen.xy
@@ -115,8 +119,7 @@ def _placed(scene: _Scene, seen: _Seen, noise: float) -> np.ndarray:
         damping = 1e-6 * np.trace(normal[own], axis1=1, axis2=2) + 1e-12
         step = np.linalg.solve(normal[own] + damping[:, None, None] * np.eye(3), slope[own, :, None])
         points[own] -= step[..., 0]
-    z = np.einsum("mj,mj->m", R[:, 2], points[seen.point]) + t[:, 2]
-    points[seen.point[~(z > 0)]] = np.nan
+    points[seen.point[~(seen.local(poses, points)[:, 2] > 0)]] = np.nan
     return points
 
 

@@ -43,8 +43,7 @@ def moving_only(
 ) -> tuple[Tracks, np.ndarray]:
     """The tracks that no still point explains, and the masks without the rim that belongs to the others.
     All of them when the camera stands or only turns, which leaves nothing to tell by."""
-    centres = np.linalg.inv(camera_from_world)[:, :3, 3]
-    if len(tracks) == 0 or np.ptp(centres, axis=0).max() < 1e-6:
+    if len(tracks) == 0 or stands(camera_from_world):
         return tracks, moving
     misses, places = still_points(tracks, K, camera_from_world)
     # What moves along with the camera looks like a still point, but of another depth than those around it.
@@ -52,6 +51,12 @@ def moving_only(
     return tracks.select(~still), np.stack(
         [_trimmed(mask, tracks, still, f) for f, mask in enumerate(moving)]
     )
+
+
+def stands(camera_from_world: np.ndarray) -> bool:  # [F, 4, 4]
+    """Is the camera always in one place, so that nothing tells depth?"""
+    centres = np.linalg.inv(camera_from_world)[:, :3, 3]
+    return bool(np.ptp(centres, axis=0).max() < 1e-6)
 
 
 def _among(

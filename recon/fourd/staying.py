@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from recon.fourd.contact import Contact
-from recon.fourd.sorting import still_points
+from recon.fourd.sorting import stands, still_points
 from recon.fourd.tracks import Tracks
 
 LONG = 0.4
@@ -35,9 +35,8 @@ def staying(
 ) -> Contact | None:
     """Depths of all tracks, of a board that faces the camera where the thing is; None for what travels, or
     stands on the ground."""
-    centres = np.linalg.inv(camera_from_world)[:, :3, 3]
     long = np.flatnonzero(tracks.seen.sum(1) >= LONG * len(moving))
-    if len(long) < FEWEST or np.ptp(centres, axis=0).max() < 1e-6:
+    if len(long) < FEWEST or stands(camera_from_world):
         return None
     own = tracks.select(long)
     tall = np.median([np.ptp(np.flatnonzero(mask.any(1))) for mask in moving if mask.any()])

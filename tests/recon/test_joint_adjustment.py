@@ -76,7 +76,7 @@ def test_points_that_are_seen_seldom_are_placed_before_the_cameras_of_the_others
     for own in (seldom, ~seldom):
         assert np.median(misses[own[rows["point"]] & right]) < 0.2  # pixels; noise is 0.1 in x and y
     # A step more, from somewhere else, ends in the same places: each is where it fits best.
-    start = arrays["camera_from_world"], scene[1], np.where(seldom[:, None], scene[2] * 1.05, np.nan)
-    again = _placed((scene[0], *start[1:]), observed.select(seldom[rows["point"]]), NOISE)
+    start = scene[0], scene[1], np.where(seldom[:, None], scene[2] * 1.05, np.nan)
+    again = _placed(start, observed.select(seldom[rows["point"]]), NOISE)
     places = seldom & ~wrong
     assert np.allclose(again[places], scene[2][places], rtol=1e-3)

@@ -32,7 +32,7 @@ def board(views: np.ndarray, wave: float, speed: np.ndarray) -> tuple[Tracks, np
     rng = np.random.default_rng(0)
     count = 80
     rest = PLACE + np.stack(
-        [rng.uniform(-0.15, 0.15, count), rng.uniform(-0.1, 0.1, count), 0 * rng.random(count)], 1
+        [rng.uniform(-0.15, 0.15, count), rng.uniform(-0.1, 0.1, count), np.zeros(count)], 1
     )
     phase, frames = rng.uniform(0, 2 * np.pi, (count, 3)), np.arange(FRAMES)
     waves = wave * np.sin(0.7 * frames[:, None, None] + phase)
