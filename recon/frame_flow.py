@@ -65,9 +65,12 @@ def grey(picture: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
 
 
+@lru_cache(8)
 def pixel_grid(height: int, width: int) -> np.ndarray:
-    """[h, w, 2] float32 pixel indices (x, y); the centre of a pixel is at a whole number."""
-    return np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1).astype(np.float32)
+    """[h, w, 2] float32 pixel indices (x, y), read-only; the centre of a pixel is at a whole number."""
+    grid = np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1).astype(np.float32)
+    grid.flags.writeable = False
+    return grid
 
 
 def lengths(vectors: np.ndarray) -> np.ndarray:

@@ -122,8 +122,8 @@ def smaller_gap(flows: FrameFlows, numbers: np.ndarray) -> int:
     speeds: dict[int, np.ndarray] = {}
     for gap in (gap for gap in BASES if gap < count):
         pairs = [(start, start + gap) for start in sorted({0, (count - 1 - gap) // 2, count - 1 - gap})]
-        views = in_order(lambda pair: _view(flows, *(numbers[i] for i in pair)), pairs)
-        known = [view[0] for view in views if view is not None]
+        found = in_order(lambda pair: _speed(flows, *(numbers[i] for i in pair)), pairs)
+        known = [speed for speed in found if speed is not None]
         speeds |= {gap: np.median(known, axis=0)} if known else {}
     return _base(speeds)
 
@@ -135,8 +135,8 @@ def gaps_of_frames(flows: FrameFlows, numbers: np.ndarray, base: int) -> np.ndar
         return np.full(len(numbers), base)
 
     def fast(i: int) -> bool:
-        view = _view(flows, numbers[i], numbers[i + 1])
-        return view is not None and bool((view[0] >= BASES[1]).any())
+        speed = _speed(flows, numbers[i], numbers[i + 1])
+        return speed is not None and bool((speed >= BASES[1]).any())
 
     after = np.array(list(in_order(fast, range(len(numbers) - 1))))
     return np.where(np.r_[after, False] | np.r_[False, after], 1, base)
@@ -149,14 +149,30 @@ def _base(speeds: dict[int, np.ndarray]) -> int:
 
 
 def _view(flows: FrameFlows, first: int, second: int) -> tuple[np.ndarray, Camera] | None:
-    """[2] length of the flow, in the median and of the fastest 5 %, and what the camera did ("blank" where
-    that is open); None where too little of the flow can be trusted."""
-    a, (flow, _) = flows.look(first), flows.between(first, second)
-    here, there, seen = _places(flow, textured(a))
-    if len(here) < FEWEST or seen < ENOUGH_SEEN:
+    """`_speed`, and what the camera did ("blank" where that is open)."""
+    matched = _matched(flows, first, second)
+    if matched is None:
         return None
-    speed = np.quantile(np.linalg.norm(there - here, axis=1), [0.5, 0.95])
-    return speed, _camera_of(here, there, a.shape[1], a.shape[0])
+    height, width = flows.look(first).shape
+    return _quantiles(*matched), _camera_of(*matched, width, height)
+
+
+def _speed(flows: FrameFlows, first: int, second: int) -> np.ndarray | None:
+    """[2] length of the flow, in the median and of the fastest 5 %; None where too little of it can be
+    trusted."""
+    matched = _matched(flows, first, second)
+    return None if matched is None else _quantiles(*matched)
+
+
+def _quantiles(here: np.ndarray, there: np.ndarray) -> np.ndarray:
+    return np.quantile(lengths(there - here), [0.5, 0.95])
+
+
+def _matched(flows: FrameFlows, first: int, second: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Pixels [P, 2] of both frames; None where too little of the flow can be trusted."""
+    flow, _ = flows.between(first, second)
+    here, there, seen = _places(flow, textured(flows.look(first)))
+    return None if len(here) < FEWEST or seen < ENOUGH_SEEN else (here, there)
 
 
 def _places(flow: Flow, use: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
@@ -322,8 +338,9 @@ def _error(model: np.ndarray, camera: Camera) -> Callable[[np.ndarray, np.ndarra
     def sampson(here: np.ndarray, there: np.ndarray) -> np.ndarray:
         # One coordinate after another: sums over an axis of two cost numpy ten times as much.
         (x, y), (u, v) = np.moveaxis(here, -1, 0), np.moveaxis(there, -1, 0)
-        a, b, c = (row[0] * x + row[1] * y + row[2] for row in model)
-        d, e = (column[0] * u + column[1] * v + column[2] for column in model.T[:2])
+        # And Python's numbers: numpy's own would make doubles of the pixels.
+        a, b, c = (p * x + q * y + r for p, q, r in model.tolist())
+        d, e = (p * u + q * v + r for p, q, r in model.T[:2].tolist())
         return np.abs(a * u + b * v + c) / np.sqrt(a * a + b * b + d * d + e * e + 1e-30)
 
     return sampson if camera == "moving" else transfer

@@ -46,7 +46,7 @@ def place_rest(model: Any, database: str, names: list[str], options: Any) -> int
         if not _place(mapper, pose, points):
             break
         mapper.complete_and_merge_tracks(points)
-        mapper.iterative_global_refinement(2, 0.0005, pose, everything, points)
+        mapper.iterative_global_refinement(1, 0.0005, pose, everything, points)
     mapper.end_reconstruction(False)
     return model.num_reg_images() - before
 

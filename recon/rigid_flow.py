@@ -16,6 +16,7 @@ from recon.frame_flow import (
     Flow,
     FrameFlows,
     in_order,
+    lengths,
     pixel_grid,
     sample,
     small_size,
@@ -129,7 +130,7 @@ def static_flow(
         away = _flows_from(scene, i, gaps)
         for j, (miss, still_miss) in _misses(scene, i, away).items():
             tested = usable & scene.places(away[j].ok) & np.isfinite(miss)
-            length = np.linalg.norm(scene.places(away[j].shift), axis=-1)
+            length = lengths(scene.places(away[j].shift))
             allowed = np.maximum(EXPLAINED * SIZE / 640, EXPLAINED_SLOPE * length)
             good += int((tested & (miss < allowed)).sum())
             turned += int((tested & (still_miss < allowed)).sum())
@@ -183,7 +184,7 @@ def rigid_masks(
             known = scene.places(away[j].ok & sharp) & np.isfinite(miss)
             sigma = 1.4826 * float(np.median(miss[known])) if known.any() else 0.0
             threshold = max(MOVED, SIGMAS * sigma)
-            ratio = miss / (threshold + SLOPE * np.linalg.norm(scene.places(away[j].shift), axis=-1))
+            ratio = miss / (threshold + SLOPE * lengths(scene.places(away[j].shift)))
             ratio = np.where(known, np.minimum(ratio, 100), np.nan).astype(np.float32)
             errors.append(with_hysteresis(ratio)[rows][:, columns])
         links = {(i, j): packed(flow) for j, flow in away.items() if abs(i - j) == bases[i]}
@@ -251,9 +252,9 @@ def _misses(scene: _Scene, i: int, flows: dict[int, Flow]) -> dict[int, tuple[np
     for j, (turned, moved, goal, _) in terms.items():
         others = [terms[k] for k in terms if k != j]
         nearness = _nearness(scene, others)
-        miss = np.linalg.norm(_project(scene, turned + nearness[..., None] * moved) - goal, axis=-1)
+        miss = lengths(_project(scene, turned + nearness[..., None] * moved) - goal)
         miss[~np.any([ok for *_, ok in others] or [np.zeros(miss.shape, bool)], axis=0)] = np.nan
-        out[j] = miss, np.linalg.norm(_project(scene, turned) - goal, axis=-1)
+        out[j] = miss, lengths(_project(scene, turned) - goal)
     return out
 
 
@@ -277,20 +278,20 @@ def _nearness(
     focal = scene.lens.focal
     lines = []
     for turned, moved, goal, ok in terms:
-        at = sample(scene.rays, goal)[..., :2]
-        # (turned + q moved) is parallel to the ray through the goal: linear in q.
-        slope = focal * (moved[:2] - at * moved[2])
-        rest = focal * (at * turned[..., 2:] - turned[..., :2])
-        lines.append((slope, rest, turned[..., 2], moved[2], ok))
+        at, z = sample(scene.rays, goal), turned[..., 2]
+        # (turned + q moved) is parallel to the ray through the goal: linear in q, in x and in y.
+        slopes = [focal * (moved[axis] - at[..., axis] * moved[2]) for axis in (0, 1)]
+        rests = [focal * (at[..., axis] * z - turned[..., axis]) for axis in (0, 1)]
+        lines.append((*slopes, *rests, z, moved[2], ok))
     for _ in range(ROUNDS):
         top = np.full(shape, PRIOR**2 / scene.nearness, np.float32)
         bottom = np.full(shape, (PRIOR / scene.nearness) ** 2, np.float32)
-        for slope, rest, z, dz, ok in lines:
+        for a, b, u, v, z, dz, ok in lines:
             depth = np.maximum(z + nearness * dz, 0.05)
-            miss = ((slope * nearness[..., None] - rest) ** 2).sum(-1) / depth**2
-            weight = ok / depth**2 / (1 + miss / FLOOR_PX**2)
-            top += weight * (slope * rest).sum(-1)
-            bottom += weight * (slope**2).sum(-1)
+            miss = (a * nearness - u) ** 2 + (b * nearness - v) ** 2
+            weight = ok / (depth**2 + miss / FLOOR_PX**2)
+            top += weight * (a * u + b * v)
+            bottom += weight * (a * a + b * b)
         nearness = np.maximum(top / bottom, 0).astype(np.float32)
     return nearness
 

@@ -131,7 +131,8 @@ def _global_options(job: dict[str, Any]) -> Any:
 def _map(job: dict[str, Any], tell: Any) -> None:
     """Incremental or global mapping of the database; the largest model becomes the result.
 
-    With "keyframes" these are mapped first, and the others placed in their model; where that places too
+    With "model" the frames that it lacks are placed in it; where some cannot be, the mapper grows it. With
+    "keyframes" these are mapped first, and the others placed in their model; where that places too
     few, all are mapped as without. With "rest", frames that the largest model lacks are placed in it, and
     that becomes a second result.
     """
@@ -156,17 +157,26 @@ def _map(job: dict[str, Any], tell: Any) -> None:
         database.update_camera(camera)
     scratch = Path(job["scratch"])
     scratch.mkdir(parents=True, exist_ok=True)
-    if job.get("keyframes"):
-        model = _map_thinned(job, tell)
-        if model is not None:
-            save_model(job, model, [model.num_reg_images()])
-            return
+    model = _filled(job, tell) if job["model"] else _map_thinned(job, tell) if job.get("keyframes") else None
+    if model is not None:
+        save_model(job, model, [model.num_reg_images()])
+        return
     ranked = _mapped(job, scratch, tell)
     _weigh_focal(ranked, job, tell)
     sizes = [model.num_reg_images() for model in ranked]
     save_model(job, ranked[0] if ranked else None, sizes)
     if ranked and job.get("rest") and sizes[0] < len(job["names"]) and _place_rest(ranked[0], job, tell):
         save_model({**job, "result": job["rest"]}, ranked[0], [ranked[0].num_reg_images(), *sizes[1:]])
+
+
+def _filled(job: dict[str, Any], tell: Any) -> Any:
+    """The job's model with all other frames placed in it; None when that fails for one of them."""
+    model = _given_model(job)
+    _place_rest(model, job, tell)
+    if model.num_reg_images() < len(job["names"]):
+        return None
+    _weigh_focal([model], job, tell)
+    return model
 
 
 def _map_thinned(job: dict[str, Any], tell: Any) -> Any:
@@ -229,14 +239,20 @@ def _place_rest(model: Any, job: dict[str, Any], tell: Any) -> int:
     return placed
 
 
-def _grown_from(job: dict[str, Any]) -> dict[str, Any]:
-    """Arguments of the incremental mapper: the model in which to place more frames, with the job's lens."""
+def _given_model(job: dict[str, Any]) -> Any:
+    """The job's model of some of the frames, with the job's lens."""
     import pycolmap
 
-    if not job["model"]:
-        return {}
     model = pycolmap.Reconstruction(job["model"])
     change_lens(model, job["params"])
+    return model
+
+
+def _grown_from(job: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of the incremental mapper: the model in which to place more frames."""
+    if not job["model"]:
+        return {}
+    model = _given_model(job)
     place = Path(job["scratch"]) / "first"
     place.mkdir(exist_ok=True)  # an interrupted run may have left it
     model.write(place)
