@@ -122,8 +122,8 @@ def smaller_gap(flows: FrameFlows, numbers: np.ndarray) -> int:
     speeds: dict[int, np.ndarray] = {}
     for gap in (gap for gap in BASES if gap < count):
         pairs = [(start, start + gap) for start in sorted({0, (count - 1 - gap) // 2, count - 1 - gap})]
-        found = in_order(lambda pair: _speed(flows, *(numbers[i] for i in pair)), pairs)
-        known = [speed for speed in found if speed is not None]
+        found = in_order(lambda pair: _matched(flows, *(numbers[i] for i in pair)), pairs)
+        known = [_quantiles(*matched) for matched in found if matched is not None]
         speeds |= {gap: np.median(known, axis=0)} if known else {}
     return _base(speeds)
 
@@ -135,8 +135,9 @@ def gaps_of_frames(flows: FrameFlows, numbers: np.ndarray, base: int) -> np.ndar
         return np.full(len(numbers), base)
 
     def fast(i: int) -> bool:
-        speed = _speed(flows, numbers[i], numbers[i + 1])
-        return speed is not None and bool((speed >= BASES[1]).any())
+        flow = flows.between_halves(numbers[i], numbers[i + 1])
+        matched = _trusted(flow, flows.half(numbers[i]))
+        return matched is not None and bool((2 * _quantiles(*matched) >= BASES[1]).any())
 
     after = np.array(list(in_order(fast, range(len(numbers) - 1))))
     return np.where(np.r_[after, False] | np.r_[False, after], 1, base)
@@ -149,7 +150,8 @@ def _base(speeds: dict[int, np.ndarray]) -> int:
 
 
 def _view(flows: FrameFlows, first: int, second: int) -> tuple[np.ndarray, Camera] | None:
-    """`_speed`, and what the camera did ("blank" where that is open)."""
+    """[2] `_quantiles`, and what the camera did ("blank" where that is open); None where too little of the
+    flow can be trusted."""
     matched = _matched(flows, first, second)
     if matched is None:
         return None
@@ -157,22 +159,19 @@ def _view(flows: FrameFlows, first: int, second: int) -> tuple[np.ndarray, Camer
     return _quantiles(*matched), _camera_of(*matched, width, height)
 
 
-def _speed(flows: FrameFlows, first: int, second: int) -> np.ndarray | None:
-    """[2] length of the flow, in the median and of the fastest 5 %; None where too little of it can be
-    trusted."""
-    matched = _matched(flows, first, second)
-    return None if matched is None else _quantiles(*matched)
+def _matched(flows: FrameFlows, first: int, second: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Pixels [P, 2] of both frames; None where too little of the flow can be trusted."""
+    return _trusted(flows.between(first, second)[0], flows.look(first))
+
+
+def _trusted(flow: Flow, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    here, there, seen = _places(flow, textured(picture))
+    return None if len(here) < FEWEST or seen < ENOUGH_SEEN else (here, there)
 
 
 def _quantiles(here: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """[2] length of the flow, in the median and of the fastest 5 %."""
     return np.quantile(lengths(there - here), [0.5, 0.95])
-
-
-def _matched(flows: FrameFlows, first: int, second: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """Pixels [P, 2] of both frames; None where too little of the flow can be trusted."""
-    flow, _ = flows.between(first, second)
-    here, there, seen = _places(flow, textured(flows.look(first)))
-    return None if len(here) < FEWEST or seen < ENOUGH_SEEN else (here, there)
 
 
 def _places(flow: Flow, use: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:

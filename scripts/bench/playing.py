@@ -26,7 +26,7 @@ from playwright.sync_api import Page, sync_playwright
 
 import viewer
 from recon.fourd.motion import FOREVER, Bases, Lifetimes, Moving, Splats4D, at_rest
-from recon.fourd.splat4d import write_splats
+from recon.fourd.splat4d import read_splats, write_splats
 from recon.raster import render
 from recon.types import Gaussians
 
@@ -56,11 +56,11 @@ def scene(still: int, moving: int) -> Splats4D:
     a fifth of it lives for a while only."""
     g = torch.Generator().manual_seed(0)
 
-    def gaussians(means: torch.Tensor, rgb: torch.Tensor, degree: int) -> Gaussians:
+    def gaussians(means: torch.Tensor, rgb: torch.Tensor, spacing: float, degree: int) -> Gaussians:
         n = len(means)
         sh = 0.05 * torch.randn(n, (degree + 1) ** 2, 3, generator=g)
         sh[:, 0] = (rgb - 0.5) / 0.2820948
-        sizes = np.log(1.6 * n**-0.5) - 1 + 0.3 * torch.randn(n, 3, generator=g)
+        sizes = np.log(0.7 * spacing) + 0.3 * torch.randn(n, 3, generator=g)
         logits = torch.rand(n, generator=g) * 5 - 1
         return Gaussians(means, torch.randn(n, 4, generator=g), sizes, logits, sh)
 
@@ -69,12 +69,13 @@ def scene(still: int, moving: int) -> Splats4D:
     at[wall, 2], at[~wall, 1] = 1.5, 0.5
     at[wall, 1] -= 1.0
     checks = (at * 3).floor().sum(1) % 2
-    background = gaussians(at, torch.where(checks[:, None] > 0, 0.8, 0.3).expand(-1, 3), 1)
+    grey = torch.where(checks[:, None] > 0, 0.8, 0.3).expand(-1, 3)
+    background = gaussians(at, grey, 3 * (still / 2) ** -0.5, 1)
 
     way = torch.nn.functional.normalize(torch.randn(moving, 3, generator=g), dim=1)
     points = 0.4 * way * torch.rand(moving, 1, generator=g) ** (1 / 3)
     control = Bases.count_for(SECONDS, SPACING)
-    turns = torch.cat([torch.ones(BASES, control, 1), 0.5 * torch.randn(BASES, control, 3, generator=g)], 2)
+    turns = torch.cat([torch.ones(BASES, control, 1), 0.2 * torch.randn(BASES, control, 3, generator=g)], 2)
     bases = Bases(turns, 0.15 * torch.randn(BASES, control, 3, generator=g), 0.0, SPACING)
     # Neighbours on the ball follow much the same motions.
     towards = torch.nn.functional.normalize(torch.randn(BASES, 3, generator=g), dim=1)
@@ -84,7 +85,7 @@ def scene(still: int, moving: int) -> Splats4D:
     times = torch.rand(moving, generator=g) * SECONDS
     radii = torch.where(torch.arange(moving) % 5 == 0, 0.5, FOREVER)
     lives = Lifetimes(times, radii, torch.full((moving,), 0.1))
-    rest = gaussians(at_rest(points, shares, bases, times), 0.5 + 0.4 * way, 0)
+    rest = gaussians(at_rest(points, shares, bases, times), 0.5 + 0.4 * way, 0.65 * moving ** (-1 / 3), 0)
     return Splats4D(background, Moving(rest, shares, bases, lives))
 
 
@@ -183,12 +184,14 @@ def main(
         print(f"{still + moving:,} Gaussians, {moving:,} of them moving, {SECONDS:.0f} s at {FPS} a second")
         print(f"moving and frozen, milliseconds a frame: {rows}; ratio of the medians {ratio:.2f}")
         print("\n| time | PSNR of the page against our rasterizer |\n|---|---|")
-        poses = cameras()
+        poses, stored = cameras(), read_splats(folders["moving"] / "scene.ply")
         with viewer.serve(folders["moving"]) as url:
             page = opened(url)
             for camera in np.linspace(0, len(poses) - 1, 5).round().astype(int).tolist():
-                shown, own = captured(page, camera), rasterized(splats.at(camera / FPS), poses[camera])
-                print(f"| {camera / FPS:.2f} s | {psnr(shown, own):.1f} dB |")
+                shown = captured(page, camera)
+                now: float = page.evaluate("splatreel.state().time")
+                own = rasterized(stored.at(now), poses[camera])
+                print(f"| {now:.2f} s | {psnr(shown, own):.1f} dB |")
                 if pictures:
                     pictures.mkdir(parents=True, exist_ok=True)
                     both = np.concatenate([shown, own], 1)
