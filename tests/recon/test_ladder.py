@@ -133,7 +133,7 @@ def test_quadratic_scores_give_back_their_centre_and_spread(spread: float) -> No
 def orbit(tmp_path_factory: pytest.TempPathFactory) -> tuple[SceneFolder, Path]:
     """A clip of 20° and its features."""
     folder = tmp_path_factory.mktemp("orbit")
-    lens, poses = textured_room.lens(480, 360, 450.0), textured_room.arc(9, 20.0)
+    lens, poses = textured_room.lens(480, 360, 450.0), textured_room.arc(9, 18.0)
     scene = textured_room.clip(folder / "scene", lens, poses)
     (shot,) = scene.frames().shots
     return scene, find_matches(scene.frames(), shot, folder, seed=0, on_event=ignore)[0]
@@ -205,7 +205,7 @@ def test_frames_are_placed_in_the_model_of_a_few(orbit: tuple[SceneFolder, Path]
     frames = scene.frames()
     (shot,) = frames.shots
     few = [frames.file_name(number) for number in shot.numbers[::2]]
-    scratch, arc = tmp_path / "few", textured_room.arc(9, 20.0)
+    scratch, arc = tmp_path / "few", textured_room.arc(9, 18.0)
     job = mapping_job(sweep_attempt(1.0, None, few), frames, shot, database, 0, 60)
     run_job(
         {**job, "names": few, "result": str(tmp_path / "few.npz"), "scratch": str(scratch)},
