@@ -137,6 +137,7 @@ def gaps_of_frames(flows: FrameFlows, numbers: np.ndarray, base: int) -> np.ndar
     def fast(i: int) -> bool:
         flow = flows.between_halves(numbers[i], numbers[i + 1])
         matched = _trusted(flow, flows.half(numbers[i]))
+        # Twice: BASES are pixels of the whole size.
         return matched is not None and bool((2 * _quantiles(*matched) >= BASES[1]).any())
 
     after = np.array(list(in_order(fast, range(len(numbers) - 1))))

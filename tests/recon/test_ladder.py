@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
@@ -220,6 +223,31 @@ def test_frames_are_placed_in_the_model_of_a_few(orbit: tuple[SceneFolder, Path]
     assert solved.lens.focal == pytest.approx(450)
     turns = [poses[0, :3, :3].T @ poses[-1, :3, :3] for poses in (solved.world_from_camera, arc)]
     assert np.degrees(np.arccos((np.trace(turns[0].T @ turns[1]) - 1) / 2)) < 0.2
+
+
+def test_a_frame_without_matches_leaves_the_others_their_places(
+    orbit: tuple[SceneFolder, Path], tmp_path: Path
+) -> None:
+    """What cannot be filled is grown by the mapper, from the same few frames."""
+    scene, database = orbit
+    frames = scene.frames()
+    (shot,) = frames.shots
+    few = [frames.file_name(number) for number in shot.numbers[::2]]
+    lonely = tmp_path / "lonely.db"
+    shutil.copyfile(database, lonely)
+    with closing(sqlite3.connect(lonely)) as connection, connection:
+        (image,) = connection.execute("SELECT image_id FROM images WHERE name = ?", (frames.file_name(3),))
+        # COLMAP numbers a pair by the lower image times 2^31 - 1 plus the other.
+        for place in (f"pair_id / {2**31 - 1} = {image[0]}", f"pair_id % {2**31 - 1} = {image[0]}"):
+            connection.execute(f"DELETE FROM two_view_geometries WHERE {place}")
+            connection.execute(f"DELETE FROM matches WHERE {place}")
+    job = mapping_job(sweep_attempt(450 / 480, None, few), frames, shot, lonely, 0, 60)
+    where = {"result": str(tmp_path / "few.npz"), "scratch": str(tmp_path / "few")}
+    run_job({**job, "names": few, **where}, tmp_path, lambda done, total, note: None)
+    attempt = attempts_for(450 / 480, None, tmp_path / "few" / "0")[0]
+    solved = run_model_job(mapping_job(attempt, frames, shot, lonely, 0, 60), frames, tmp_path, ignore)
+    assert solved is not None
+    assert solved.numbers.tolist() == [number for number in shot.numbers if number != 3]
 
 
 def test_a_model_that_lost_matches_is_not_settled_for() -> None:
