@@ -37,8 +37,8 @@ WHOLE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (31, 31))
 
 def completed(motion: MotionMasks, long: MotionMasks, frames: Frames) -> MotionMasks:
     """Masks by the flow between near frames, with those of long tracks where they have shrunk or are empty:
-    for some frames a mover can go along its epipolar lines. Colours give these their outline, as they are
-    too large."""
+    for some frames a mover can go along its epipolar lines. These are too large: inside them, colours tell
+    what it is."""
     height, width = long.masks.shape[1:]
     known = np.array([motion.of(int(number), width, height) for number in long.numbers])
     among = long.masks.mean((1, 2))
@@ -50,7 +50,9 @@ def completed(motion: MotionMasks, long: MotionMasks, frames: Frames) -> MotionM
     def mask(i: int) -> np.ndarray:
         if not shrunk[i]:
             return known[i]
-        return known[i] | by_colour(long.masks[i], small_frame(frames, int(long.numbers[i])))
+        # A shadow on grass has the colours of all grass, so that the outline can run away over it.
+        outline = by_colour(long.masks[i], small_frame(frames, int(long.numbers[i])))
+        return known[i] | (outline & long.masks[i])
 
     masks = np.array(list(in_order(mask, range(len(known)))))
     return replace(motion, numbers=long.numbers, masks=masks, trusted=bool(masks.mean() < MOST))
