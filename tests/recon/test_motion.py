@@ -210,6 +210,20 @@ def test_masks_that_shrink_are_completed(tmp_path: Path, monkeypatch: pytest.Mon
     assert overlap(nothing, truth, frames) > 0.5
 
 
+def test_the_outline_of_what_is_completed_does_not_run_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shadow has the colours of the ground around it; here everything has the same."""
+    frames, truth = room(tmp_path / "s", monkeypatch, textured_room.arc(FRAMES, 12.0), moves=True)
+    monkeypatch.setattr("recon.track_masks.by_colour", lambda mask, picture: np.ones_like(mask))
+    numbers = np.arange(FRAMES)
+    long = MotionMasks(numbers, truth, "moving")
+    lost = truth.copy()
+    lost[0] = False
+    found = completed(MotionMasks(numbers, lost, "moving"), long, frames)
+    assert np.array_equal(found.masks, truth)
+
+
 def test_long_tracks_of_a_still_scene_agree_with_its_cameras(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
