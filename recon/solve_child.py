@@ -157,7 +157,11 @@ def _map(job: dict[str, Any], tell: Any) -> None:
         database.update_camera(camera)
     scratch = Path(job["scratch"])
     scratch.mkdir(parents=True, exist_ok=True)
-    model = _filled(job, tell) if job["model"] else _map_thinned(job, tell) if job.get("keyframes") else None
+    model = None
+    if job["model"]:
+        model = _filled(job, tell)
+    elif job.get("keyframes"):
+        model = _map_thinned(job, tell)
     if model is not None:
         save_model(job, model, [model.num_reg_images()])
         return

@@ -25,8 +25,11 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 import viewer
+from gen.composer.camera_paths import look_at
 from recon.fourd.motion import FOREVER, Bases, Lifetimes, Moving, Splats4D, at_rest
 from recon.fourd.splat4d import read_splats, write_splats
+from recon.gaussians import SH_DC
+from recon.losses import psnr
 from recon.raster import render
 from recon.types import Gaussians
 
@@ -40,15 +43,10 @@ FLAGS += " --no-first-run --disable-background-networking --disable-component-up
 
 
 def cameras() -> np.ndarray:
-    """world_from_camera [F, 4, 4], OpenCV axes, on an arc of 20° around the scene; -y is up."""
-    poses = np.tile(np.eye(4), (round(FPS * SECONDS) + 1, 1, 1))
-    for pose, angle in zip(poses, np.radians(np.linspace(-10, 10, len(poses))), strict=True):
-        eye = np.array([2.2 * np.sin(angle), -0.6, -2.2 * np.cos(angle)])
-        forward = -eye / np.linalg.norm(eye)
-        right = np.cross([0.0, 1.0, 0.0], forward)
-        right /= np.linalg.norm(right)
-        pose[:3] = np.stack([right, np.cross(forward, right), forward, eye], -1)
-    return poses
+    """world_from_camera [F, 4, 4], OpenCV axes, on an arc of 20° around the scene; z is up."""
+    angles = np.radians(np.linspace(-10, 10, round(FPS * SECONDS) + 1))
+    eyes = np.stack([2.2 * np.sin(angles), -2.2 * np.cos(angles), np.full(len(angles), 0.6)], 1)
+    return look_at(eyes, np.zeros(3))
 
 
 def scene(still: int, moving: int) -> Splats4D:
@@ -59,15 +57,15 @@ def scene(still: int, moving: int) -> Splats4D:
     def gaussians(means: torch.Tensor, rgb: torch.Tensor, spacing: float, degree: int) -> Gaussians:
         n = len(means)
         sh = 0.05 * torch.randn(n, (degree + 1) ** 2, 3, generator=g)
-        sh[:, 0] = (rgb - 0.5) / 0.2820948
+        sh[:, 0] = (rgb - 0.5) / SH_DC
         sizes = np.log(0.7 * spacing) + 0.3 * torch.randn(n, 3, generator=g)
         logits = torch.rand(n, generator=g) * 5 - 1
         return Gaussians(means, torch.randn(n, 4, generator=g), sizes, logits, sh)
 
     at = torch.rand(still, 3, generator=g) * 3 - 1.5
     wall = torch.arange(still) % 2 == 0
-    at[wall, 2], at[~wall, 1] = 1.5, 0.5
-    at[wall, 1] -= 1.0
+    at[wall, 1], at[~wall, 2] = 1.5, -0.5
+    at[wall, 2] += 1.0
     checks = (at * 3).floor().sum(1) % 2
     grey = torch.where(checks[:, None] > 0, 0.8, 0.3).expand(-1, 3)
     background = gaussians(at, grey, 3 * (still / 2) ** -0.5, 1)
@@ -123,23 +121,19 @@ def frame_time(page: Page, seconds: float) -> float:
     return 1000 * took / max(1, frames)
 
 
-def rasterized(splats: Gaussians, pose: np.ndarray) -> np.ndarray:
+def rasterized(splats: Gaussians, pose: np.ndarray) -> torch.Tensor:
     """[H, W, 3] our own picture."""
     K = torch.tensor([[FOCAL, 0, WIDTH / 2], [0, FOCAL, HEIGHT / 2], [0, 0, 1]])
     camera_from_world = torch.tensor(np.linalg.inv(pose), dtype=torch.float32)
-    return render(splats, camera_from_world, K, WIDTH, HEIGHT).image.clamp(0, 1).numpy()
+    return render(splats, camera_from_world, K, WIDTH, HEIGHT).image.clamp(0, 1)
 
 
-def captured(page: Page, camera: int) -> np.ndarray:
+def captured(page: Page, camera: int) -> torch.Tensor:
     """[H, W, 3] the page's."""
     page.evaluate("camera => splatreel.setCamera(camera)", camera)
     url: str = page.evaluate("camera => splatreel.capture({camera})", camera)
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).convert("RGB")) / 255
-
-
-def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    """dB between two pictures in 0..1."""
-    return float(-10 * np.log10(max(1e-12, np.mean((a - b) ** 2))))
+    picture = Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).convert("RGB")
+    return torch.from_numpy(np.array(picture, np.float32)) / 255
 
 
 def main(
@@ -194,8 +188,8 @@ def main(
                 print(f"| {now:.2f} s | {psnr(shown, own):.1f} dB |")
                 if pictures:
                     pictures.mkdir(parents=True, exist_ok=True)
-                    both = np.concatenate([shown, own], 1)
-                    Image.fromarray((255 * both + 0.5).astype(np.uint8)).save(pictures / f"{camera:03d}.png")
+                    both = (255 * torch.cat([shown, own], 1)).round().byte()
+                    Image.fromarray(both.numpy()).save(pictures / f"{camera:03d}.png")
         browser.close()
 
 
