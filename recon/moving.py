@@ -159,11 +159,7 @@ class _LookAgain:
             *(self.frames, solution.solved, coarse.tracks, coarse.numbers, coarse.shrink, motion),
             seed=self.seed,
         )
-        try:
-            return polish(solution, fine, self.shot.frames, self.work, self.on_event)
-        except CameraSolveError as error:  # what was found stands
-            self.on_event(Notice(f"cameras were not adjusted to followed points: {error}", warning=True))
-            return solution
+        return polish(solution, fine, self.shot.frames, self.on_event)
 
     def solve(self, masks: Path | None, chain: bool = False) -> Solution | None:
         try:

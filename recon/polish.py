@@ -9,16 +9,15 @@ ParticleSfM (Zhao et al. 2022) gains most from.
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
 from recon.agreement import angles_between
-from recon.events import Listener
+from recon.bundle_adjustment import Observed, World
+from recon.events import Listener, StageProgress
 from recon.fine_tracks import FineTracks
-from recon.scene import remove
+from recon.joint_adjustment import adjusted_in_rounds
 from recon.solve import Solution, Solved, judged
-from recon.solver_process import progress, run_job
 from recon.types import Points
 
 FEWEST = 100
@@ -34,44 +33,37 @@ CLOSE, ANGLE = 1.0, 0.3
 TELLS = 1.0
 """Degrees by which the camera turns, below which the focal length stays. A camera that only shifts sees the
 same with every focal length, at other depths (a drawn sideways move: 14 to 29 % off)."""
-MUCH, TOLERANCE, FLAT_TOLERANCE = 4.5, 1e-5, 1e-7
-"""Degrees of parallax from which the cost has a clear minimum, and the share of it by which an iteration must
-lower it to be followed by another: there, and in the long valley that focal length and depth make without."""
 TURNED = 3.0
 """Degrees by which no camera may have turned against the first one: then it is another solution."""
 
 
-def polish(solution: Solution, fine: FineTracks, frames: int, work: Path, on_event: Listener) -> Solution:
+def polish(solution: Solution, fine: FineTracks, frames: int, on_event: Listener) -> Solution:
     """The solution with better cameras and more points, or as it was where that cannot be had: the frames are
     bent, the judge calls it failed, or it became another solution.
 
     Args:
         frames: Of the shot.
-        work: Folder of the solver's files.
-
-    Raises:
-        CameraSolveError: The solver crashed.
     """
     solved = solution.solved
     if len(fine.places) < FEWEST or not solved.points.tracks:
         return solution
-    arrays, features = _observations(solved, fine)
-    before = _misses(arrays, arrays["camera_from_world"], solved.lens.focal, arrays["points"])
-    miss = float(np.median(before[features:]))
+    world, observed = _observations(solved, fine)
+    features = len(solved.points)
+    miss = float(np.median(_means(observed.misses(world))[features:]))
     if miss > BENT * max(1.0, max(solved.lens.width, solved.lens.height) / 640):
         return solution
     free = bool(_turns(solved.world_from_camera).max() >= TELLS)
-    tolerance = TOLERANCE if solution.judgement.parallax_deg >= MUCH else FLAT_TOLERANCE
-    result = _adjusted(arrays, max(NOISE, OBSERVED * miss), free, tolerance, work, on_event)
-    if result is None:
+    on_event(StageProgress("cameras", 0, None, "adjusting all cameras together"))
+    found = adjusted_in_rounds(world, observed, noise=max(NOISE, OBSERVED * miss), focal_free=free)
+    poses, focal, xyz = found
+    if not (np.isfinite(poses).all() and np.isfinite(focal)):
         return solution
-    poses, focal, xyz = result
     lens = replace(solved.lens, K=_with_focal(solved.lens.K, focal))
     better = replace(solved, world_from_camera=np.linalg.inv(poses), lens=lens)
     turned = float(_turns(solved.world_from_camera, better.world_from_camera).max())
     if turned > TURNED:
         return solution
-    errors = _misses(arrays, poses, focal, xyz)
+    errors = _means(observed.misses(found))
     moved = replace(solved.points, xyz=xyz[:features], error=errors[:features])
     of_features = moved.select(np.flatnonzero(np.isfinite(moved.error)))  # without those that were lost
     better = replace(better, points=of_features)
@@ -94,63 +86,29 @@ def polish(solution: Solution, fine: FineTracks, frames: int, work: Path, on_eve
     return replace(solution, solved=better, judgement=judgement, evidence=evidence)
 
 
-def _observations(solved: Solved, fine: FineTracks) -> tuple[dict[str, np.ndarray], int]:
-    """Arrays for `recon.joint_adjustment`, first those of the features' points; and how many these are."""
-    rows = np.concatenate(solved.points.tracks)
-    lengths = [len(track) for track in solved.points.tracks]
-    point, frame = np.nonzero(fine.tracks.seen)
-    followed = fine.tracks.xy[point, frame]
-    features = len(lengths)
-    return {
-        "camera_from_world": np.linalg.inv(solved.world_from_camera),
-        "focal": np.array(solved.lens.focal),
-        "points": np.concatenate([solved.points.xyz, fine.places]),
-        "point": np.concatenate([np.repeat(np.arange(features), lengths), features + point]),
-        "frame": np.concatenate([np.searchsorted(solved.numbers, rows[:, 0].astype(int)), frame]),
-        "xy": solved.lens.straight(np.concatenate([rows[:, 1:], followed])),
-    }, features
+def _observations(solved: Solved, fine: FineTracks) -> tuple[World, Observed]:
+    """Cameras and points, first those of the features, and where they were seen."""
+    features, tracks = len(solved.points), solved.points.tracks
+    rows = np.concatenate(tracks)
+    point = np.repeat(np.arange(features), [len(track) for track in tracks])
+    frame = np.searchsorted(solved.numbers, rows[:, 0].astype(int))
+    followed = fine.tracks.seen
+    seen = np.concatenate([np.zeros((features, len(solved.numbers)), bool), followed])
+    xy = np.zeros((*seen.shape, 2))
+    seen[point, frame] = True
+    xy[point[::-1], frame[::-1]] = rows[::-1, 1:]  # the first, where a point was seen twice in a frame
+    xy[features:][followed] = fine.tracks.xy[followed]
+    xy[seen] = solved.lens.straight(xy[seen])
+    points = np.concatenate([solved.points.xyz, fine.places])
+    world = World(np.linalg.inv(solved.world_from_camera), solved.lens.focal, points)
+    return world, Observed(np.ascontiguousarray(xy.transpose(2, 0, 1)), seen)
 
 
-def _adjusted(
-    arrays: dict[str, np.ndarray],
-    noise: float,
-    focal_free: bool,
-    tolerance: float,
-    work: Path,
-    on_event: Listener,
-) -> tuple[np.ndarray, float, np.ndarray] | None:
-    """camera_from_world [F, 4, 4], focal length in pixels, points [P, 3], nan for lost ones; None
-    when they are no numbers."""
-    given, found = work / ".adjust.npz", work / ".adjusted.npz"
-    try:
-        with given.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-        files = {"arrays": str(given), "result": str(found)}
-        job = {"kind": "adjust", **files, "noise": noise, "focal_free": focal_free, "tolerance": tolerance}
-        run_job(job, work, progress(on_event))
-        with np.load(found, allow_pickle=False) as result:
-            out = result["camera_from_world"], float(result["focal"]), result["points"]
-    finally:
-        remove(given)
-        remove(found)
-    sane = out[1] > 0 and np.isfinite(out[0]).all()  # points may be lost
-    return out if sane else None
-
-
-def _misses(
-    arrays: dict[str, np.ndarray],
-    camera_from_world: np.ndarray,  # [F, 4, 4]
-    focal: float,
-    points: np.ndarray,  # [P, 3]
-) -> np.ndarray:
-    """[P] float32 mean pixels by which points miss their observations."""
-    point, frame = arrays["point"], arrays["frame"]
-    view = camera_from_world[frame]
-    local = np.einsum("mij,mj->mi", view[:, :3, :3], points[point]) + view[:, :3, 3]
-    at = focal * local[:, :2] / np.where(local[:, 2:] > 1e-9, local[:, 2:], 1e-9)
-    miss = np.minimum(np.linalg.norm(at - arrays["xy"], axis=1), 1e3)
-    count = np.maximum(np.bincount(point, minlength=len(points)), 1)
-    return (np.bincount(point, miss, len(points)) / count).astype(np.float32)
+def _means(misses: np.ndarray) -> np.ndarray:
+    """[P] float32 means of pixels [P, F] over the frames that see a point; nan for lost points."""
+    seen = ~np.isnan(misses)
+    total = np.minimum(np.where(seen, misses, 0), 1e3).sum(1)
+    return np.where(seen.any(1), total / np.maximum(seen.sum(1), 1), np.nan).astype(np.float32)
 
 
 def _turns(world_from_camera: np.ndarray, others: np.ndarray | None = None) -> np.ndarray:

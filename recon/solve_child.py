@@ -20,7 +20,6 @@ import numpy as np
 
 from recon.adjustment import adjustment, change_lens, weigh_focal
 from recon.attempts import locked_options
-from recon.joint_adjustment import adjust_arrays
 from recon.judge import ENOUGH_PLACED
 from recon.placement import place_rest
 from recon.solve_results import save_model, write_matches
@@ -305,7 +304,6 @@ JOBS = {
     "map": _map,
     "sweep": _sweep,
     "triangulate": _triangulate,
-    "adjust": adjust_arrays,
 }
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -60,9 +59,9 @@ def nearly(frames: Frames, degrees: float, focal: float) -> Solution:
     return Solution(solved, judged(solved, FRAMES), ())
 
 
-def polished(solution: Solution, frames: Frames, tracks: LongTracks, work: Path) -> Solution:
+def polished(solution: Solution, frames: Frames, tracks: LongTracks) -> Solution:
     fine = fine_tracks(frames, solution.solved, tracks.tracks, tracks.numbers, tracks.shrink, None)
-    return polish(solution, fine, FRAMES, work, ignore)
+    return polish(solution, fine, FRAMES, ignore)
 
 
 def off(solved: Solved) -> float:
@@ -84,9 +83,9 @@ def test_points_are_followed_to_a_tenth_of_a_pixel(frames: Frames, long_tracks: 
     assert found.rgb.std() > 5
 
 
-def test_cameras_come_closer_to_the_truth(frames: Frames, long_tracks: LongTracks, tmp_path: Path) -> None:
+def test_cameras_come_closer_to_the_truth(frames: Frames, long_tracks: LongTracks) -> None:
     before = nearly(frames, 0.03, 1.04)
-    after = polished(before, frames, long_tracks, tmp_path)
+    after = polished(before, frames, long_tracks)
     assert off(after.solved) < off(before.solved)
     assert abs(after.solved.lens.focal / LENS.focal - 1) < 0.015
     assert len(after.solved.points) > 1.5 * len(before.solved.points)
@@ -94,16 +93,16 @@ def test_cameras_come_closer_to_the_truth(frames: Frames, long_tracks: LongTrack
     lengths = [len(track) for track in after.solved.points.tracks]
     assert len(lengths) == len(after.solved.points)
     assert min(lengths) >= 2
-    again = polished(before, frames, long_tracks, tmp_path)
+    again = polished(before, frames, long_tracks)
     assert np.array_equal(after.solved.world_from_camera, again.solved.world_from_camera)
 
 
-def test_right_cameras_stay_right(frames: Frames, long_tracks: LongTracks, tmp_path: Path) -> None:
-    after = polished(nearly(frames, 0.0, 1.0), frames, long_tracks, tmp_path)
+def test_right_cameras_stay_right(frames: Frames, long_tracks: LongTracks) -> None:
+    after = polished(nearly(frames, 0.0, 1.0), frames, long_tracks)
     assert off(after.solved) < 0.05
 
 
-def test_frames_that_are_bent_change_nothing(frames: Frames, long_tracks: LongTracks, tmp_path: Path) -> None:
+def test_frames_that_are_bent_change_nothing(frames: Frames, long_tracks: LongTracks) -> None:
     """Every frame by half a pixel and smoothly, as those of a video model: no more points help then."""
     solution = nearly(frames, 0.0, 1.0)
     tracks = long_tracks
@@ -111,7 +110,7 @@ def test_frames_that_are_bent_change_nothing(frames: Frames, long_tracks: LongTr
     phase = np.arange(FRAMES)[None, :, None]
     bent = fine.tracks.xy + np.float32(0.7) * np.sin(fine.tracks.xy[..., ::-1] / 40 + 2 * phase)
     bent = replace(fine, tracks=replace(fine.tracks, xy=bent.astype(np.float32)))
-    assert polish(solution, bent, FRAMES, tmp_path, ignore) is solution
+    assert polish(solution, bent, FRAMES, ignore) is solution
 
 
 def test_what_moves_is_left_out(frames: Frames, long_tracks: LongTracks) -> None:
@@ -126,11 +125,11 @@ def test_what_moves_is_left_out(frames: Frames, long_tracks: LongTracks) -> None
     assert found.tracks.xy[found.tracks.seen][:, 0].min() > 160
 
 
-def test_too_few_points_change_nothing(frames: Frames, tmp_path: Path) -> None:
+def test_too_few_points_change_nothing(frames: Frames) -> None:
     solution = nearly(frames, 0.1, 1.0)
     none = FineTracks(
         LongTracks(frames, np.arange(2)).tracks.select(np.zeros(0, int)),
         np.zeros((0, 3)),
         np.zeros((0, 3), np.uint8),
     )
-    assert polish(solution, none, FRAMES, tmp_path, ignore) is solution
+    assert polish(solution, none, FRAMES, ignore) is solution
