@@ -34,7 +34,7 @@ from recon.shot_masks import (
     training_masks,
 )
 from recon.solve import Solution
-from recon.solver_process import STAGE
+from recon.solver_process import STAGE, kept_running
 from recon.types import Cameras, Frames, Points, Shot
 from recon.undistort import undistort_points
 from recon.world import find_world, into_world
@@ -116,7 +116,8 @@ def place_cameras(
     work = scene.root / "cameras"
     work.mkdir(parents=True, exist_ok=True)
     (work / "log.txt").unlink(missing_ok=True)
-    done = [_place_shot(scene, frames, shot, key, given, force, on_event) for shot in frames.shots]
+    with kept_running(work):
+        done = [_place_shot(scene, frames, shot, key, given, force, on_event) for shot in frames.shots]
     write_json(scene.report_path, {"seed": seed, "shots": [shot.row for shot in done]})
     good = [shot for shot in done if shot.result is not None]
     if not good:

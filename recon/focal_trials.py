@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from recon.attempts import Start
-from recon.events import Listener
+from recon.events import Listener, StageProgress
 from recon.focal_sweep import (
     WEIGHT,
     FocalSweep,
@@ -21,7 +21,7 @@ from recon.focal_sweep import (
 from recon.matches import Matches
 from recon.scene import remove
 from recon.solve import judged, load_solved, mapping_job, places, time_limit
-from recon.solver_process import PROCESSES, progress, run_jobs
+from recon.solver_process import STAGE, run_jobs
 from recon.types import Frames, Shot
 
 LOOKS = 2 * WEIGHT
@@ -62,19 +62,18 @@ def _tried(
     names = [frames.file_name(number) for number in few]
     long_side = max(frames.width, frames.height)
     limit = time_limit(len(few))
-    # The mapper writes its focal length into the database, so those that run together have one each.
-    copies = [work / f".sweep_copy_{i}.db" for i in range(min(PROCESSES, len(tries)))]
     jobs = []
     for i, (focal, start) in enumerate(tries):
-        place = copies[i % len(copies)]
+        # The mapper writes its focal length into the database, so each trial has one of its own.
+        place = work / f".sweep_copy_{i}.db"
         job = mapping_job(sweep_attempt(focal, start, names), frames, shot, place, seed, limit)
         jobs.append({**job, "names": names, **places(work, f".sweep_{before + i}")})
     trials = []
     try:
-        for place in copies:
-            shutil.copyfile(database, place)
-        shares = [{"kind": "sweep", "jobs": jobs[i :: len(copies)]} for i in range(len(copies))]
-        run_jobs(shares, work, progress(on_event))
+        for job in jobs:
+            shutil.copyfile(database, job["database"])
+        on_event(StageProgress(STAGE, before, before + len(jobs), "trying focal lengths"))
+        run_jobs(jobs, work, lambda done, total, note: None)
         for (focal, start), job in zip(tries, jobs, strict=True):
             solved = load_solved(job["result"], frames)
             if solved is None:

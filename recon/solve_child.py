@@ -1,7 +1,7 @@
 """The child process that holds pycolmap: `python -m recon.solve_child`, started by `recon.solver_process`.
 
 pycolmap can abort the whole process from a worker thread, and its shared libraries clash with
-OpenCV's PNG writer; so it lives here, alone. One job per process: a JSON line on stdin; JSON
+OpenCV's PNG writer; so it lives here, alone. One job after another: a JSON line on stdin; JSON
 lines of progress on stdout; the result in an .npz; pycolmap's own log on stderr.
 
 Two runs give bitwise equal results: matching and mapping have one thread each (docs/decisions.md).
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import sys
 import threading
 from pathlib import Path
@@ -28,37 +29,40 @@ MIN_TRIALS = 30
 """Of RANSAC for a pair of frames; most matches of a video are right, and COLMAP's 100 find no others."""
 
 
-def main() -> int:
-    """Run the job of stdin; 0, or 1 with {"error": …} as the last line."""
+def main() -> None:
+    """Run the jobs of stdin, {"finished": true} after each; ends with {"error": …} where one fails."""
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a library prints must not end up between our lines
-    job = json.loads(sys.stdin.readline())
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-
-    def out_of_time() -> None:
-        out.write(json.dumps({"error": f"no result within {job['seconds']} s"}) + "\n")
-        os._exit(1)
-
-    if "seconds" in job:
-        # For calls of pycolmap that know no time limit and cannot be cancelled.
-        clock = threading.Timer(job["seconds"], out_of_time)
-        clock.daemon = True
-        clock.start()
+    jobs: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_take, args=(jobs,), daemon=True).start()
 
     def tell(done: int, total: int | None, note: str) -> None:
         out.write(json.dumps({"done": done, "total": total, "note": note}) + "\n")
 
-    try:
-        JOBS[job["kind"]](job, tell)
-    except Exception as error:
-        out.write(json.dumps({"error": f"{type(error).__name__}: {error}"}) + "\n")
-        raise
-    return 0
+    def out_of_time(seconds: float) -> None:
+        out.write(json.dumps({"error": f"no result within {seconds} s"}) + "\n")
+        os._exit(1)
+
+    while True:
+        job = json.loads(jobs.get())
+        limit = job.get("seconds", threading.TIMEOUT_MAX)
+        # For calls of pycolmap that know no time limit and cannot be cancelled.
+        clock = threading.Timer(limit, out_of_time, [limit])
+        clock.daemon = True
+        clock.start()
+        try:
+            JOBS[job["kind"]](job, tell)
+        except Exception as error:
+            out.write(json.dumps({"error": f"{type(error).__name__}: {error}"}) + "\n")
+            raise
+        clock.cancel()
+        out.write(json.dumps({"finished": True}) + "\n")
 
 
-def _die_with_parent() -> None:
+def _take(jobs: queue.SimpleQueue[str]) -> None:
+    for line in sys.stdin:
+        jobs.put(line)
     # The parent holds our stdin open; end of file means that it is gone (also by kill -9).
-    sys.stdin.read()
     os._exit(1)
 
 
@@ -262,13 +266,6 @@ def _grown_from(job: dict[str, Any]) -> dict[str, Any]:
     return {"input_path": place}
 
 
-def _sweep(job: dict[str, Any], tell: Any) -> None:
-    """Several runs of the mapper, each with a lens, options and a result of its own."""
-    for done, one in enumerate(job["jobs"]):
-        tell(done, len(job["jobs"]), "trying focal lengths")
-        _map(one, lambda done, total, note: None)
-
-
 def _triangulate(job: dict[str, Any], tell: Any) -> None:
     """Points for cameras that are known and stay as they are, or are refined once for every item of "refine"
     (options for triangulating anew)."""
@@ -302,9 +299,8 @@ def _triangulate(job: dict[str, Any], tell: Any) -> None:
 JOBS = {
     "match": _match,
     "map": _map,
-    "sweep": _sweep,
     "triangulate": _triangulate,
 }
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

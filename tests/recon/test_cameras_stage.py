@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from recon import cameras as cameras_stage
 from recon import ladder, solver_process
 from recon.attempts import Attempt
 from recon.cameras import place_cameras
@@ -205,6 +207,22 @@ def test_a_native_crash_is_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(solver_process, "COMMAND", abort)
     with pytest.raises(CameraSolveError, match=r"solver stopped \(signal 6, SIGABRT\).*log\.txt"):
         place_cameras(scene)
+
+
+def test_a_process_that_is_kept_solves_as_new_ones_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = textured_room.clip(tmp_path / "scene", textured_room.lens(), textured_room.arc(8))
+    started: list[Path] = []
+    start = solver_process._start
+    monkeypatch.setattr(solver_process, "_start", lambda log: started.append(log) or start(log))
+    ((kept, _),) = place_cameras(scene).values()
+    few = len(started)
+    monkeypatch.setattr(cameras_stage, "kept_running", lambda work: contextlib.nullcontext())
+    ((new, _),) = place_cameras(scene, force=True).values()
+    assert few <= solver_process.PROCESSES < len(started) - few
+    assert np.array_equal(kept.world_from_camera, new.world_from_camera)
+    assert not solver_process._idle
 
 
 def test_a_missing_frame_is_a_message(tmp_path: Path) -> None:
