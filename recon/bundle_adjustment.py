@@ -12,6 +12,7 @@ parallax is small, and focal length, depths and turns can be exchanged along a l
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,6 +33,8 @@ STILL, GAIN = 1e-3, 1e-4
 """Shares by which focal length and cost change, below which nothing follows."""
 BEHIND = 1e3
 """Squares of the noise that a point behind a camera counts for, in Cauchy's logarithm."""
+STRIDE = 0.1
+"""Change of the logarithm of the focal length that poses and points can follow at once."""
 PLACED = 10
 """Steps of points before cameras that stay."""
 BATCH = 4000
@@ -72,7 +75,7 @@ def adjusted(world: World, observed: Observed, *, noise: float, focal_free: bool
     Args:
         noise: Pixels beyond which an observation pulls less than its square.
     """
-    own = np.flatnonzero(np.isfinite(world.points).all(1) & observed.seen.any(1))
+    own = _usable(world, observed)
     problem = _Problem(observed.select(own), noise)
     found = world._replace(points=world.points[own])
     if focal_free:
@@ -84,21 +87,40 @@ def adjusted(world: World, observed: Observed, *, noise: float, focal_free: bool
     return found._replace(points=points)
 
 
+def worse_with(world: World, observed: Observed, noise: float, change: float) -> float:
+    """The logarithm by which the cost of an adjusted world grows when its focal length is `change` times as
+    long and poses and points have followed; little or less where nothing tells the focal length."""
+    own = _usable(world, observed)
+    problem, found = _Problem(observed.select(own), noise), world._replace(points=world.points[own])
+    before = problem.cost(found)
+    steps = math.ceil(abs(math.log(change)) / STRIDE)
+    for _ in range(steps):
+        there = found._replace(focal=found.focal * change ** (1 / steps))
+        found, _ = _settled(problem, there, FOLLOWING, SETTLED)
+    _, cost = _settled(problem, found, LOCKED, GAIN)
+    return math.log(cost / before)
+
+
 def placed(world: World, observed: Observed, noise: float) -> np.ndarray:
     """[P, 3] the points where they fit best before cameras that stay, each for itself: Gauss-Newton steps,
     nan for those that come to lie behind a camera that sees them, or nowhere."""
     points = np.full(world.points.shape, np.nan)
-    own = np.flatnonzero(np.isfinite(world.points).all(1) & observed.seen.any(1))
+    own = _usable(world, observed)
     still = np.zeros(6 * len(world.camera_from_world) + 1)
     for few in np.array_split(own, -(-len(own) // BATCH) or 1):
-        problem, found = _Problem(observed.select(few), noise), world._replace(points=world.points[few])
+        seen, found = observed.select(few), world._replace(points=world.points[few])
         for _ in range(PLACED):
-            J, residual, *_ = _of_points(problem, found)
+            J, residual, *_ = _of_points(seen, noise, found, _axes(found)[1])
             lower = _cholesky(_products(J), 1e-6)
             half = _forward(lower, np.einsum("iapf,apf->ip", J, residual)[:, :, None])
             found = _moved(found, still, -_backward(lower, half[:, :, 0]).T)
-        points[few] = _ahead(found, problem.observed)
+        points[few] = _ahead(found, seen)
     return points
+
+
+def _usable(world: World, observed: Observed) -> np.ndarray:
+    """Numbers of the points that are somewhere and seen."""
+    return np.flatnonzero(np.isfinite(world.points).all(1) & observed.seen.any(1))
 
 
 class _Problem(NamedTuple):
@@ -201,42 +223,49 @@ def _step(
     problem: _Problem, world: World, damping: float, *, focal_free: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """A step of Levenberg and Marquardt, as `_moved` takes it."""
-    J, residual, *rest = _of_points(problem, world)
+    _, axes = _axes(world)
+    J, residual, *rest = _of_points(problem.observed, problem.noise, world, axes)
     K = _of_cameras(*rest)
-    _, points, frames = residual.shape
-    mixed = np.empty((3, points, 6 * frames + 1))  # of points and cameras
+    matrix, gradient = _cameras_alone(K, residual)
+    diagonal = np.diag(matrix).copy()
+    lower = _cholesky(_products(J), damping)
+    mixed = _forward(lower, _mixed(J, K))
+    half = _forward(lower, np.einsum("iapf,apf->ip", J, residual)[:, :, None])[:, :, 0]
+    flat = mixed.reshape(-1, mixed.shape[2])
+    matrix -= flat.T @ flat
+    gradient -= flat.T @ half.ravel()
+    matrix[np.diag_indices_from(matrix)] += (damping + 1e-12) * diagonal
+    free = np.flatnonzero(_free(world, focal_free) & (diagonal > 0))
+    cameras = np.zeros(len(gradient))
+    cameras[free] = -np.linalg.solve(matrix[np.ix_(free, free)], gradient[free])
+    return cameras, -_backward(lower, half + mixed @ cameras).T
+
+
+def _mixed(J: np.ndarray, K: np.ndarray) -> np.ndarray:
+    """[3, P, 6 F + 1] what points and cameras share of Gauss-Newton's matrix."""
+    _, _, points, frames = J.shape
+    mixed = np.empty((3, points, 6 * frames + 1))
     for i in range(3):
         for j in range(6):
             mixed[i, :, j * frames : (j + 1) * frames] = J[i, 0] * K[j, 0] + J[i, 1] * K[j, 1]
         mixed[i, :, -1] = np.einsum("apf,apf->p", J[i], K[6])
-    matrix, gradient = _cameras_alone(K, residual)
-    matrix[np.diag_indices_from(matrix)] *= 1 + damping
-    lower = _cholesky(_products(J), damping)
-    halves = _forward(lower, mixed)
-    half = _forward(lower, np.einsum("iapf,apf->ip", J, residual)[:, :, None])[:, :, 0]
-    flat = halves.reshape(-1, halves.shape[2])
-    matrix -= flat.T @ flat
-    gradient -= flat.T @ half.ravel()
-    free = _free(world, focal_free)
-    system = matrix[np.ix_(free, free)]
-    system[np.diag_indices_from(system)] += 1e-12 * np.diag(system).max()
-    cameras = np.zeros(len(gradient))
-    cameras[free] = -np.linalg.solve(system, gradient[free])
-    return cameras, -_backward(lower, half + halves @ cameras).T
+    return mixed
 
 
 def _of_points(
-    problem: _Problem, world: World
+    observed: Observed,
+    noise: float,
+    world: World,
+    axes: np.ndarray,  # [P, 3, 3]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Weighted derivatives of the pixels by points [3, 2, P, F], and the pixels missed [2, P, F]; places
     [2, P, F], the focal length times the weights and that over the depths, both [P, F]."""
     z, at = _pictures(world)
-    residual = world.focal * at - problem.observed.xy
-    counts = problem.observed.seen & (z > 0)
-    weight = counts / np.sqrt(1 + (residual**2).sum(0) / problem.noise**2)
+    residual = world.focal * at - observed.xy
+    weight = (observed.seen & (z > 0)) / np.sqrt(1 + (residual**2).sum(0) / noise**2)
     scale = weight * world.focal
     near = scale / z
-    poses, (_, axes) = world.camera_from_world, _axes(world)
+    poses = world.camera_from_world
     J = np.empty((3, 2, *z.shape))
     for k in range(3):
         local = [axes[:, :, k] @ poses[:, i, :3].T for i in range(3)]
@@ -277,7 +306,7 @@ def _cameras_alone(K: np.ndarray, residual: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def _free(world: World, focal_free: bool) -> np.ndarray:
-    """Which of the cameras' numbers may change: all but the seven that only move and scale the world."""
+    """[6 F + 1] bool, what may change of the cameras: all but the seven that only move and scale all."""
     poses = world.camera_from_world
     frames = len(poses)
     free = np.ones(6 * frames + 1, bool)
@@ -287,7 +316,7 @@ def _free(world: World, focal_free: bool) -> np.ndarray:
     apart = poses[farthest, :3, :3] @ (centres[farthest] - centres[0])
     free[int(np.abs(apart).argmax()) * frames + farthest] = False
     free[-1] = focal_free
-    return np.flatnonzero(free)
+    return free
 
 
 _Lower = dict[tuple[int, int], np.ndarray]

@@ -13,7 +13,7 @@ import numpy as np
 from recon.agreement import DISAGREE, agreement
 from recon.attempts import Attempt, attempts_for, second_opinion
 from recon.errors import CameraSolveError
-from recon.events import Listener, Notice
+from recon.events import Listener, Notice, StageProgress
 from recon.features import FrameFeatures
 from recon.focal_sweep import MAX_PARALLAX, FocalSweep
 from recon.focal_trials import focal_belief, forget_trials, sweep_focal
@@ -21,10 +21,12 @@ from recon.judge import ADVICE_MOVE, ENOUGH_PLACED, MIN_FRAMES, Judgement
 from recon.matching import find_matches
 from recon.probe import Probe, probe
 from recon.solve import Solution, Solved, judged, mapping_job, run_model_job, time_limit
+from recon.solver_process import STAGE
 from recon.thinning import keyframes
 from recon.turning import Turned, dome, fit_turning
 from recon.types import Frames, Shot
 from recon.undistort import Lens
+from recon.whole_clip import told_by_all
 
 ADVICE = f"{ADVICE_MOVE}, or give the cameras with --cameras FILE"
 GUESSED_FOCAL = (
@@ -158,7 +160,12 @@ def _climb(
             row["cut_off_after_seconds"] = limit
         if solved is None:
             continue
-        found = _doubted(judged(solved, shot.frames), attempt, swept, look, cut_off)
+        known = swept is not None and swept.determined
+        if few and attempt.focal_locked and not known:
+            on_event(StageProgress(STAGE, 0, None, "looking for the focal length"))
+            if (told := told_by_all(solved)) is not None:
+                solved, known = told, True
+        found = _doubted(judged(solved, shot.frames), attempt, known, look, cut_off)
         row |= {"models": list(solved.models), **found.to_json()}
         tried.append((attempt.name, solved, found))
         if best is None or _worth(found) > _worth(best[1]):
@@ -190,11 +197,9 @@ def _beside_others(
     return solved, found
 
 
-def _doubted(
-    found: Judgement, attempt: Attempt, swept: FocalSweep | None, look: Probe, cut_off: bool
-) -> Judgement:
-    """The judgement in the light of how the attempt was made and what the pictures looked like."""
-    known = swept is not None and swept.determined
+def _doubted(found: Judgement, attempt: Attempt, known: bool, look: Probe, cut_off: bool) -> Judgement:
+    """The judgement in the light of how the attempt was made, whether the focal length is known, and what the
+    pictures looked like."""
     if attempt.focal_locked and not known and found.verdict == "good":
         found = replace(found, verdict="unsure", reason=GUESSED_FOCAL)
     elif cut_off and found.verdict == "unsure" and found.focal_sane:

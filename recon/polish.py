@@ -16,7 +16,7 @@ from recon.agreement import angles_between
 from recon.bundle_adjustment import Observed, World
 from recon.events import Listener, StageProgress
 from recon.fine_tracks import FineTracks
-from recon.joint_adjustment import adjusted_in_rounds
+from recon.joint_adjustment import adjusted_in_rounds, features_of
 from recon.solve import Solution, Solved, judged
 from recon.types import Points
 
@@ -58,7 +58,7 @@ def polish(solution: Solution, fine: FineTracks, frames: int, on_event: Listener
     poses, focal, xyz = found
     if not (np.isfinite(poses).all() and np.isfinite(focal)):
         return solution
-    lens = replace(solved.lens, K=_with_focal(solved.lens.K, focal))
+    lens = solved.lens.with_focal(focal)
     better = replace(solved, world_from_camera=np.linalg.inv(poses), lens=lens)
     turned = float(_turns(solved.world_from_camera, better.world_from_camera).max())
     if turned > TURNED:
@@ -88,20 +88,13 @@ def polish(solution: Solution, fine: FineTracks, frames: int, on_event: Listener
 
 def _observations(solved: Solved, fine: FineTracks) -> tuple[World, Observed]:
     """Cameras and points, first those of the features, and where they were seen."""
-    features, tracks = len(solved.points), solved.points.tracks
-    rows = np.concatenate(tracks)
-    point = np.repeat(np.arange(features), [len(track) for track in tracks])
-    frame = np.searchsorted(solved.numbers, rows[:, 0].astype(int))
+    world, features = features_of(solved)
     followed = fine.tracks.seen
-    seen = np.concatenate([np.zeros((features, len(solved.numbers)), bool), followed])
-    xy = np.zeros((*seen.shape, 2))
-    seen[point, frame] = True
-    xy[point[::-1], frame[::-1]] = rows[::-1, 1:]  # the first, where a point was seen twice in a frame
-    xy[features:][followed] = fine.tracks.xy[followed]
-    xy[seen] = solved.lens.straight(xy[seen])
-    points = np.concatenate([solved.points.xyz, fine.places])
-    world = World(np.linalg.inv(solved.world_from_camera), solved.lens.focal, points)
-    return world, Observed(np.ascontiguousarray(xy.transpose(2, 0, 1)), seen)
+    xy = np.zeros((2, *followed.shape))
+    xy[:, followed] = solved.lens.straight(fine.tracks.xy[followed]).T
+    seen = np.concatenate([features.seen, followed])
+    observed = Observed(np.concatenate([features.xy, xy], axis=1), seen)
+    return world._replace(points=np.concatenate([world.points, fine.places])), observed
 
 
 def _means(misses: np.ndarray) -> np.ndarray:
@@ -137,9 +130,3 @@ def _points_of(fine: FineTracks, solved: Solved, xyz: np.ndarray, errors: np.nda
 def _joined(a: Points, b: Points) -> Points:
     xyz, rgb, error = (np.concatenate([getattr(a, n), getattr(b, n)]) for n in ("xyz", "rgb", "error"))
     return Points(xyz, rgb, error, (*a.tracks, *b.tracks))
-
-
-def _with_focal(K: np.ndarray, focal: float) -> np.ndarray:
-    out = K.copy()
-    out[[0, 1], [0, 1]] *= focal / (0.5 * (K[0, 0] + K[1, 1]))
-    return out

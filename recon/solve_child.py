@@ -27,6 +27,9 @@ from recon.solve_results import save_model, write_matches
 
 MIN_TRIALS = 30
 """Of RANSAC for a pair of frames; most matches of a video are right, and COLMAP's 100 find no others."""
+KEYS_PLACED = 0.75
+"""Share of the keyframes in whose model the other frames are looked for. What counts is how many are placed
+in the end (a generated clip: 30 of 34 keyframes in 2 s, then 130 of 135 frames, as in 57 s without)."""
 
 
 def main() -> None:
@@ -194,7 +197,7 @@ def _map_thinned(job: dict[str, Any], tell: Any) -> Any:
     scratch = Path(job["scratch"]) / "keyframes"
     scratch.mkdir(exist_ok=True)  # an interrupted run may have left it
     ranked = _mapped(few, scratch, tell)
-    if not ranked or ranked[0].num_reg_images() < ENOUGH_PLACED * len(names):
+    if not ranked or ranked[0].num_reg_images() < KEYS_PLACED * len(names):
         return None
     _weigh_focal(ranked, job, tell)
     _place_rest(ranked[0], job, tell)

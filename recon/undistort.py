@@ -43,6 +43,12 @@ class Lens:
         scale = np.array([width / self.width, height / self.height, 1.0])
         return Lens(width, height, self.K * scale[:, None], self.distortion)
 
+    def with_focal(self, focal: float) -> Lens:
+        """The same lens, longer or shorter."""
+        K = self.K.copy()
+        K[[0, 1], [0, 1]] *= focal / self.focal
+        return Lens(self.width, self.height, K, self.distortion)
+
     def distort(self, rays: np.ndarray) -> np.ndarray:
         """[..., 2] undistorted image-plane coordinates (x/z, y/z) to [..., 2] distorted ones."""
         if not any(self.distortion):
