@@ -24,11 +24,10 @@ from recon.judge import MIN_FRAMES
 from recon.known_cameras import FORMATS, solve_with, use_known
 from recon.ladder import Unsolved
 from recon.matching import check_files
-from recon.moving import solve_around_motion
+from recon.moving import around_known_cameras, solve_around_motion
 from recon.scene import SceneFolder, hash_of, hash_of_file, remove, write_json
 from recon.shot_masks import (
     find_motion,
-    masks_before_known_cameras,
     still_points_only,
     store_masks,
     training_masks,
@@ -41,7 +40,7 @@ from recon.world import find_world, into_world
 
 __all__ = ["load_solution", "place_cameras"]
 
-REVISION = 19
+REVISION = 20
 """Part of the stage's key: raised when the same settings give other results."""
 
 
@@ -219,8 +218,11 @@ def _place_shot(
                 on_event=on_event,
             )
         if given.solver is not None or given.file is not None:
-            motion, masks = masks_before_known_cameras(
-                *(solution, frames, shot, motion, masks, masks_folder), flows=flows, on_event=on_event
+            solution, motion, masks = around_known_cameras(
+                *(solution, frames, shot, motion, masks, masks_folder),
+                flows=flows,
+                seed=given.seed,
+                on_event=on_event,
             )
         if masks is not None:
             solution = still_points_only(solution, motion, frames)

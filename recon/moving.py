@@ -19,9 +19,16 @@ from recon.frame_flow import FrameFlows
 from recon.ladder import solve_cameras
 from recon.matching import find_matches
 from recon.motion import MotionMasks
-from recon.polish import polish
+from recon.polish import polish, with_followed_points
 from recon.rigid_flow import StaticFlow, static_flow
-from recon.shot_masks import AGAIN, UNSEEN, masks_from_cameras, share_beyond, store_masks
+from recon.shot_masks import (
+    AGAIN,
+    UNSEEN,
+    masks_before_known_cameras,
+    masks_from_cameras,
+    share_beyond,
+    store_masks,
+)
 from recon.solve import Solution
 from recon.track_masks import LongTracks, completed
 from recon.types import Frames, Shot
@@ -107,6 +114,35 @@ def solve_around_motion(
         )
         found = replace(found, verdict="unsure", reason=reason)
     return replace(solution, evidence=evidence, judgement=found), motion, masks
+
+
+def around_known_cameras(
+    solution: Solution,
+    frames: Frames,
+    shot: Shot,
+    motion: MotionMasks,
+    masks: Path | None,
+    folder: Path,
+    *,
+    flows: FrameFlows,
+    seed: int,
+    on_event: Listener,
+) -> tuple[Solution, MotionMasks, Path | None]:
+    """What moves before cameras that stay, and more points of the still scene; as `solve_around_motion`."""
+    if solution.flat:
+        return solution, motion, masks
+    on_event(StageProgress("cameras", 0, None, "following points"))
+    tracks = LongTracks(frames, np.array(shot.numbers))
+    motion, masks = masks_before_known_cameras(
+        solution, frames, motion, masks, folder, tracks=tracks, flows=flows, on_event=on_event
+    )
+    if shot.frames <= MOST_POLISHED:
+        still = motion if masks else None
+        fine = fine_tracks(
+            *(frames, solution.solved, tracks.tracks, tracks.numbers, tracks.shrink, still), seed=seed
+        )
+        solution = with_followed_points(solution, fine)
+    return solution, motion, masks
 
 
 @dataclass(frozen=True)

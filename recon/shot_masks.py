@@ -30,21 +30,20 @@ tracks are believed that something moves where near frames show nothing: chained
 def masks_before_known_cameras(
     solution: Solution,
     frames: Frames,
-    shot: Shot,
     motion: MotionMasks,
     masks: Path | None,
     folder: Path,
     *,
+    tracks: LongTracks,
     flows: FrameFlows,
     on_event: Listener,
 ) -> tuple[MotionMasks, Path | None]:
-    """As `masks_from_cameras`, and by what points tell that are followed for long."""
+    """As `masks_from_cameras`, and by what points of the whole picture tell that are followed for long."""
     motion, masks = masks_from_cameras(
         solution, frames, motion, masks, folder, flows=flows, on_event=on_event
     )
-    if motion.camera == "given" or solution.flat:
+    if motion.camera == "given":
         return motion, masks
-    tracks = LongTracks(frames, np.array(shot.numbers))
     long = tracks.masks(tracks.misses(solution.solved))
     if not long.trusted or share_beyond(long, motion if masks else None) < (AGAIN if masks else UNSEEN):
         return motion, masks

@@ -12,7 +12,7 @@ from recon.agreement import rotations_apart
 from recon.events import ignore
 from recon.fine_tracks import FineTracks, fine_tracks
 from recon.mask_files import MotionMasks
-from recon.polish import polish
+from recon.polish import polish, with_followed_points
 from recon.solve import Solution, Solved, judged
 from recon.track_masks import LongTracks
 from recon.types import Frames, Points
@@ -100,6 +100,27 @@ def test_cameras_come_closer_to_the_truth(frames: Frames, long_tracks: LongTrack
 def test_right_cameras_stay_right(frames: Frames, long_tracks: LongTracks) -> None:
     after = polished(nearly(frames, 0.0, 1.0), frames, long_tracks)
     assert off(after.solved) < 0.05
+
+
+def test_cameras_that_are_known_get_more_points_and_stay(frames: Frames, long_tracks: LongTracks) -> None:
+    before = nearly(frames, 0.0, 1.0)
+    tracks = long_tracks
+    fine = fine_tracks(frames, before.solved, tracks.tracks, tracks.numbers, tracks.shrink, None)
+    after = with_followed_points(before, fine)
+    assert np.array_equal(after.solved.world_from_camera, before.solved.world_from_camera)
+    points, old = after.solved.points, len(before.solved.points)
+    assert len(points) > 1.5 * old
+    followed = points.xyz[old:]
+    walls = [np.linalg.inv(plane[1:] @ plane[1:].T) for plane in textured_room.PLANES]
+    off = []
+    for plane, inverse in zip(textured_room.PLANES, walls, strict=True):
+        rest = followed - plane[0]
+        off.append(np.linalg.norm(rest - rest @ plane[1:].T @ inverse @ plane[1:], axis=1))
+    assert np.median(np.min(off, 0)) < 0.01 * np.median(np.linalg.norm(followed - POSES[0, :3, 3], axis=1))
+    blurred = replace(
+        fine, tracks=replace(fine.tracks, xy=fine.tracks.xy + 20 * (np.arange(FRAMES) % 2)[:, None])
+    )
+    assert with_followed_points(before, blurred) is before  # of other frames
 
 
 def test_frames_that_are_bent_change_nothing(frames: Frames, long_tracks: LongTracks) -> None:
