@@ -261,10 +261,12 @@ def _of_points(
     """Weighted derivatives of the pixels by points [3, 2, P, F], and the pixels missed [2, P, F]; places
     [2, P, F], the focal length times the weights and that over the depths, both [P, F]."""
     z, at = _pictures(world)
+    counts = observed.seen & (z > 0)
+    at = np.where(counts, at, 0.0)
     residual = world.focal * at - observed.xy
-    weight = (observed.seen & (z > 0)) / np.sqrt(1 + (residual**2).sum(0) / noise**2)
+    weight = counts / np.sqrt(1 + (residual**2).sum(0) / noise**2)
     scale = weight * world.focal
-    near = scale / z
+    near = scale / np.where(counts, z, 1.0)
     poses = world.camera_from_world
     J = np.empty((3, 2, *z.shape))
     for k in range(3):

@@ -34,6 +34,7 @@ from recon.fourd.motion import (
     skinned,
     skinned_each,
 )
+from recon.fourd.shot import too_little
 from recon.fourd.sorting import in_shadow, moving_only
 from recon.fourd.splat4d import read_splats, write_splats
 from recon.fourd.tracks import Tracks, follow
@@ -529,3 +530,21 @@ def test_still_points_are_not_taken_for_movers(box: Box):
     assert abs(len(left) - len(movers)) < 0.25 * len(movers)  # some are where the floor behind them is
     none, _ = moving_only(floor, masks, points, box.cameras.K, box.cameras.camera_from_world)
     assert len(none) < 10
+
+
+@pytest.mark.parametrize(
+    ("long", "frames", "anyway", "told"),
+    [
+        (40, 26, False, ""),
+        (39, 26, False, "followed for 6 frames at a time, expected 9 (--motion on keeps it)"),
+        (39, 26, True, ""),
+        (0, 12, False, ""),  # half of a short clip
+    ],
+)
+def test_points_that_are_lost_at_once_tell_no_motion(long: int, frames: int, anyway: bool, told: str):
+    lives = np.where(np.arange(300) < long, 9, 6)
+    seen = np.arange(frames) < lives[:, None]
+    tracks = Tracks(np.zeros((300, frames, 2), np.float32), seen, np.zeros(300, int))
+    found = too_little(tracks, anyway=anyway)
+    assert found.endswith(told) if told else found == ""
+    assert too_little(tracks.select(np.arange(39)), anyway=True).startswith("only 39 points")
