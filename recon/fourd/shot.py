@@ -178,8 +178,8 @@ def too_little(tracks: Tracks, *, anyway: bool) -> str:
     if (lives >= wanted).sum() >= FEWEST_TRACKS or anyway:
         return ""
     return (
-        f"points of what moves could be followed for {np.median(lives):.0f} frames at a time, expected {wanted} "
-        "(--motion on keeps it)"
+        f"points of what moves could be followed for {np.median(lives):.0f} frames at a time, expected "
+        f"{wanted} (--motion on keeps it)"
     )
 
 
