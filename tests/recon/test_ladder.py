@@ -173,7 +173,7 @@ def test_trials_side_by_side_are_those_one_after_another(
     nothing = Matches(np.zeros((0, 2), np.int64), (), ())
     found = []
     for processes in (1, 3):
-        monkeypatch.setattr("recon.focal_trials.PROCESSES", processes)
+        monkeypatch.setattr("recon.solver_process.PROCESSES", processes)
         found.append(sweep_focal(frames, shot, nothing, database, tmp_path, seed=0, on_event=ignore))
     assert found[0] is not None
     assert found[0] == found[1]
