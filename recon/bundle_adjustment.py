@@ -65,6 +65,13 @@ class Observed(NamedTuple):
         miss = np.where(z <= 0, np.inf, np.hypot(*(world.focal * at - self.xy)))
         return np.where(self.seen, miss, np.nan)
 
+    def mean_misses(self, world: World) -> np.ndarray:
+        """[P] float32 pixels, means over the frames that see a point; nan for lost points."""
+        misses = self.misses(world)
+        seen = ~np.isnan(misses)
+        total = np.minimum(np.where(seen, misses, 0), 1e3).sum(1)
+        return np.where(seen.any(1), total / np.maximum(seen.sum(1), 1), np.nan).astype(np.float32)
+
 
 def adjusted(world: World, observed: Observed, *, noise: float, focal_free: bool) -> World:
     """The world with poses, points and, where it is free, the focal length where they fit best.

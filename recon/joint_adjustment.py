@@ -28,7 +28,6 @@ def adjusted_in_rounds(world: World, observed: Observed, *, noise: float, focal_
         noise: Pixels beyond which an observation pulls less than its square.
     """
     often = often_seen(observed)
-    rest = observed.select(~often), world.points[~often]
     own = observed.select(often)
     found = world._replace(points=world.points[often])
     found = adjusted(found, own, noise=noise, focal_free=focal_free)
@@ -39,7 +38,7 @@ def adjusted_in_rounds(world: World, observed: Observed, *, noise: float, focal_
             break
     points = np.empty(world.points.shape)
     points[often] = found.points
-    points[~often] = placed(found._replace(points=rest[1]), rest[0], noise)
+    points[~often] = placed(found._replace(points=world.points[~often]), observed.select(~often), noise)
     return found._replace(points=points)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from recon.errors import CameraSolveError
 from recon.events import Listener, Notice, StageProgress
 from recon.features import FrameFeatures
-from recon.fine_tracks import fine_tracks
+from recon.fine_tracks import FineTracks, fine_tracks
 from recon.followers import follower_masks, neighbours_agree
 from recon.frame_flow import FrameFlows
 from recon.ladder import solve_cameras
@@ -129,18 +129,16 @@ def around_known_cameras(
     on_event: Listener,
 ) -> tuple[Solution, MotionMasks, Path | None]:
     """What moves before cameras that stay, and more points of the still scene; as `solve_around_motion`."""
-    if solution.flat:
+    polishes = shot.frames <= MOST_POLISHED
+    if solution.flat or (motion.camera == "given" and not polishes):
         return solution, motion, masks
     on_event(StageProgress("cameras", 0, None, "following points"))
     tracks = LongTracks(frames, np.array(shot.numbers))
     motion, masks = masks_before_known_cameras(
         solution, frames, motion, masks, folder, tracks=tracks, flows=flows, on_event=on_event
     )
-    if shot.frames <= MOST_POLISHED:
-        still = motion if masks else None
-        fine = fine_tracks(
-            *(frames, solution.solved, tracks.tracks, tracks.numbers, tracks.shrink, still), seed=seed
-        )
+    if polishes:
+        fine = _fine_tracks(frames, solution, tracks, motion if masks else None, seed)
         solution = with_followed_points(solution, fine)
     return solution, motion, masks
 
@@ -190,11 +188,7 @@ class _LookAgain:
         if self.shot.frames > MOST_POLISHED:
             return solution
         self.on_event(StageProgress("cameras", 0, None, "following points"))
-        coarse = self.long_tracks
-        fine = fine_tracks(
-            *(self.frames, solution.solved, coarse.tracks, coarse.numbers, coarse.shrink, motion),
-            seed=self.seed,
-        )
+        fine = _fine_tracks(self.frames, solution, self.long_tracks, motion, self.seed)
         return polish(solution, fine, self.shot.frames, self.on_event)
 
     def solve(self, masks: Path | None, chain: bool = False) -> Solution | None:
@@ -309,6 +303,14 @@ class _LookAgain:
                 best, most = _Found(again, motion, self.folder, flow), max(most, agree)
         store_masks(best.motion, self.frames, self.folder)
         return best
+
+
+def _fine_tracks(
+    frames: Frames, solution: Solution, coarse: LongTracks, motion: MotionMasks | None, seed: int
+) -> FineTracks:
+    """Points of the still scene, without what moves, followed finely."""
+    given = frames, solution.solved, coarse.tracks, coarse.numbers, coarse.shrink, motion
+    return fine_tracks(*given, seed=seed)
 
 
 def _no_less(again: Solution, before: Solution) -> bool:

@@ -51,8 +51,8 @@ def polish(solution: Solution, fine: FineTracks, frames: int, on_event: Listener
         return solution
     world, observed = _observations(solved, fine)
     features = len(solved.points)
-    miss = float(np.median(_means(observed.misses(world))[features:]))
-    if miss > BENT * max(1.0, max(solved.lens.width, solved.lens.height) / 640):
+    miss = float(np.median(observed.mean_misses(world)[features:]))
+    if _bent(solved, miss):
         return solution
     free = bool(_turns(solved.world_from_camera).max() >= TELLS)
     on_event(StageProgress("cameras", 0, None, "adjusting all cameras together"))
@@ -65,7 +65,7 @@ def polish(solution: Solution, fine: FineTracks, frames: int, on_event: Listener
     turned = float(_turns(solved.world_from_camera, better.world_from_camera).max())
     if turned > TURNED:
         return solution
-    errors = _means(observed.misses(found))
+    errors = observed.mean_misses(found)
     moved = replace(solved.points, xyz=xyz[:features], error=errors[:features])
     of_features = moved.select(np.flatnonzero(np.isfinite(moved.error)))  # without those that were lost
     better = replace(better, points=of_features)
@@ -96,11 +96,11 @@ def with_followed_points(solution: Solution, fine: FineTracks) -> Solution:
         return solution
     observed = _followed(solved, fine)
     world = World(np.linalg.inv(solved.world_from_camera), solved.lens.focal, fine.places)
-    miss = float(np.median(_means(observed.misses(world))))
-    if miss > BENT * max(1.0, max(solved.lens.width, solved.lens.height) / 640):
+    miss = float(np.median(observed.mean_misses(world)))
+    if _bent(solved, miss):
         return solution
     world = world._replace(points=placed(world, observed, max(NOISE, OBSERVED * miss)))
-    more = _points_of(fine, solved, world.points, _means(observed.misses(world)))
+    more = _points_of(fine, solved, world.points, observed.mean_misses(world))
     return replace(solution, solved=replace(solved, points=_joined(solved.points, more)))
 
 
@@ -121,11 +121,9 @@ def _observations(solved: Solved, fine: FineTracks) -> tuple[World, Observed]:
     return world._replace(points=np.concatenate([world.points, fine.places])), observed
 
 
-def _means(misses: np.ndarray) -> np.ndarray:
-    """[P] float32 means of pixels [P, F] over the frames that see a point; nan for lost points."""
-    seen = ~np.isnan(misses)
-    total = np.minimum(np.where(seen, misses, 0), 1e3).sum(1)
-    return np.where(seen.any(1), total / np.maximum(seen.sum(1), 1), np.nan).astype(np.float32)
+def _bent(solved: Solved, miss: float) -> bool:
+    """Do points that miss by so many pixels say that the frames are bent?"""
+    return miss > BENT * max(1.0, max(solved.lens.width, solved.lens.height) / 640)
 
 
 def _turns(world_from_camera: np.ndarray, others: np.ndarray | None = None) -> np.ndarray:

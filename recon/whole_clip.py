@@ -34,10 +34,10 @@ def told_by_all(solved: Solved) -> Solved | None:
         return None
     kept = np.flatnonzero(np.isfinite(found.points).all(1))
     points = replace(solved.points, xyz=found.points).select(kept)
-    misses = np.nanmean(observed.select(kept).misses(found._replace(points=points.xyz)), 1)
+    misses = observed.select(kept).mean_misses(found._replace(points=points.xyz))
     return replace(
         solved,
         world_from_camera=np.linalg.inv(found.camera_from_world),
         lens=solved.lens.with_focal(found.focal),
-        points=replace(points, error=misses.astype(np.float32)),
+        points=replace(points, error=misses),
     )
