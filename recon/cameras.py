@@ -31,6 +31,7 @@ from recon.shot_masks import (
     still_points_only,
     store_masks,
     training_masks,
+    without_gaps,
 )
 from recon.solve import Solution
 from recon.solver_process import STAGE, kept_running
@@ -40,7 +41,7 @@ from recon.world import find_world, into_world
 
 __all__ = ["load_solution", "place_cameras"]
 
-REVISION = 20
+REVISION = 21
 """Part of the stage's key: raised when the same settings give other results."""
 
 
@@ -224,6 +225,7 @@ def _place_shot(
                 seed=given.seed,
                 on_event=on_event,
             )
+        motion, masks = without_gaps(motion, masks, frames, masks_folder, flows)
         if masks is not None:
             solution = still_points_only(solution, motion, frames)
     except CameraSolveError as error:

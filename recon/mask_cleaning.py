@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import cv2
 import numpy as np
 
@@ -18,6 +20,10 @@ SEGMENTED, CERTAIN, BEYOND, ITERATIONS = 240, 0.05, 0.1, 3
 mask is certain, and outwards, up to which it may be wrong; and rounds of learning the colours."""
 SMALLEST = 0.003
 """Share of the frame; smaller blobs, and holes, are taken for noise."""
+GAP = 8
+"""Frames, at most, from one in which a pixel moves to the next one, for it to move in between."""
+NEVER = 255
+"""Frames."""
 
 
 def likely(errors: list[np.ndarray], picture: np.ndarray) -> np.ndarray:
@@ -87,6 +93,39 @@ def settled(
 def _middle(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
     """The median of three, a fiftieth of the time of numpy's."""
     return np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c))
+
+
+def closed_in_time(
+    masks: np.ndarray,  # [F, h, w] bool
+    flows: Sequence[tuple[Flow, Flow]],  # from each frame to the next one and back
+    gap: int = GAP,
+) -> np.ndarray:
+    """[F, h, w] bool: the masks, closed along the flow: what moved before and will move again only stands for
+    a moment, like a foot on the ground, or goes along with the camera for a while."""
+    count = len(masks)
+    since = _ages(masks, {i + 1: (i, back) for i, (_, back) in enumerate(flows)}, range(count))
+    until = _ages(masks, {i: (i + 1, forth) for i, (forth, _) in enumerate(flows)}, range(count - 1, -1, -1))
+    away = (since[i].astype(int) + until[i] for i in range(count))
+    return np.stack(
+        [without_specks(mask | (frames <= gap)) for mask, frames in zip(masks, away, strict=True)]
+    )
+
+
+def _ages(
+    masks: np.ndarray, links: dict[int, tuple[int, Flow]], order: Iterable[int]
+) -> dict[int, np.ndarray]:
+    """[h, w] uint8 by frame: frames since a pixel was last masked, along links to frames that come before in
+    the order; NEVER also where it cannot be followed."""
+    out: dict[int, np.ndarray] = {}
+    for i in order:
+        age = np.full(masks[i].shape, NEVER, np.uint8)
+        if i in links and links[i][0] in out:
+            before, flow = links[i]
+            at = (pixel_grid(*age.shape) + flow.shift).round()  # a mean of ages means nothing
+            age = np.where(flow.ok, np.minimum(sample(out[before], at), NEVER - 1) + 1, age).astype(np.uint8)
+        age[masks[i]] = 0
+        out[i] = age
+    return out
 
 
 def by_colour(mask: np.ndarray, picture: np.ndarray) -> np.ndarray:

@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 from recon.events import Listener, Notice, StageProgress
-from recon.frame_flow import FrameFlows
+from recon.frame_flow import FrameFlows, in_order
+from recon.mask_cleaning import closed_in_time
 from recon.mask_files import at_pixels
 from recon.motion import MotionMasks, motion_masks, read_masks, write_masks
 from recon.rigid_flow import rigid_masks
@@ -71,6 +72,19 @@ def masks_from_cameras(
     if not rigid.trusted or rigid.share.mean() < ENOUGH:
         return motion, masks
     return rigid, store_masks(rigid, frames, folder)
+
+
+def without_gaps(
+    motion: MotionMasks, masks: Path | None, frames: Frames, folder: Path, flows: FrameFlows
+) -> tuple[MotionMasks, Path | None]:
+    """Masks in which what moves is whole while it stands for a moment, and what `store_masks` gave for them;
+    the user's own stay as they are."""
+    if motion.camera == "given" or masks is None or len(motion.numbers) < 2:
+        return motion, masks
+    pairs = list(zip(motion.numbers, motion.numbers[1:], strict=False))
+    links = list(in_order(lambda pair: flows.between(*pair), pairs))
+    whole = replace(motion, masks=closed_in_time(motion.masks, links))
+    return whole, store_masks(whole, frames, folder)
 
 
 def still_points_only(solution: Solution, motion: MotionMasks, frames: Frames) -> Solution:

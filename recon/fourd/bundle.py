@@ -21,11 +21,11 @@ from recon.fourd.tracks import Tracks
 
 HUBER = 1.5
 """Pixels beyond which a miss counts linearly."""
-SMOOTH = 0.1
+SMOOTH = 0.3
 """Weight of a part's acceleration, in pixels per frame², against a miss in pixels."""
 CONTINUOUS = 0.01
 """Relative difference of depth between neighbours that weighs as much as a miss of one pixel in one frame."""
-CONTACT, FLAT = 0.005, 0.06
+CONTACT, FLAT = 0.005, 0.03
 """The same for the distance from the depth of contact, of the mean of the feet that were sown together and of
 each track."""
 DAMPING = 1e-3

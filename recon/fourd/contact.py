@@ -1,8 +1,8 @@
 """How far away what moves is: where it stands on the ground of the still scene.
 
 The ground in front of it is fitted to still points near its lowest outline; what moves is taken for an
-upright board that faces the camera there. What is off the ground in some frames seems too far away in
-them: its size, which stays the same, tells.
+upright board that faces the camera there, a little nearer in its middle. What is off the ground in some
+frames, or hides its foot, seems too far away in them: its way through all frames is smooth, and tells.
 """
 
 from __future__ import annotations
@@ -27,8 +27,11 @@ WIDER = 1
 """Pixels by which outlines lie outside, in the mean: what touches the ground is dark beside it."""
 TRIES, TOLERANCE = 200, 0.04
 """See `level_plane`."""
-BELIEVED, OFF_GROUND = 0.3, 1.02
-"""Quantile of the sizes, over the frames, that is believed; larger ones by this are off the ground."""
+ABOVE, STIFF, LEVEL = 0.2, 400.0, 0.1
+"""Weight of a frame that seems farther away than the smooth way, where one that seems nearer has 1 less this;
+and of the way's bends (frames⁴) and slopes (frames²)."""
+BULGE = 0.05
+"""Share of the depth by which what moves comes nearer in its middle than at its outline and its feet."""
 HIDDEN_FOOT = 0.9
 """Depth of what stands below the picture, by that of the ground at its edge."""
 EDGE = 1
@@ -65,23 +68,22 @@ def contact_depths(
         for f, mask in enumerate(moving)
     ]
     depths = np.array([np.median(wall.depths) if wall else np.nan for wall in walls])
-    heights = np.array([_height(mask) for mask in moving])
-    sizes = depths * heights
-    nearer, known = np.ones(len(moving)), np.isfinite(sizes)
-    if known.any():
-        believed = np.quantile(sizes[known], BELIEVED)
-        nearer[known] = np.minimum(1.0, OFF_GROUND * believed / sizes[known])
     out, feet = np.full(len(at), np.nan), np.zeros(len(at), bool)
-    for f, wall in enumerate(walls):
-        own = np.flatnonzero(sown == f)
-        if wall is not None and len(own):
-            feet[own] = wall.beside(at[own], float(np.ptp(np.flatnonzero(moving[f].any(1)))))
-            out[own] = nearer[f] * wall.depths_at(at[own], K[f], camera_from_world[f])
+    if np.isfinite(depths).any():
+        way = np.exp(lower_envelope(np.log(depths)))
+        for f, wall in enumerate(walls):
+            own = np.flatnonzero(sown == f)
+            if wall is None:  # as far away as the way says
+                out[own] = way[f]
+            elif len(own):
+                feet[own] = wall.beside(at[own], float(np.ptp(np.flatnonzero(moving[f].any(1)))))
+                out[own] = way[f] / depths[f] * wall.depths_at(at[own], K[f], camera_from_world[f])
+            out[own] *= 1 - BULGE * np.where(feet[own], 0, _middle(at[own], moving[f]))
     if not np.isfinite(out).any():  # no ground in sight: in front of what is around it
         around = [_around(mask, points, K[f], camera_from_world[f]) for f, mask in enumerate(moving)]
         depth = HIDDEN_FOOT * np.nanmedian(around) if np.isfinite(around).any() else np.nan
         return Contact(np.full(len(at), depth), np.ones(len(at), bool))
-    out = np.where(np.isfinite(out), out, np.nanmedian(out))  # frames whose foot is unknown: as the others
+    out = np.where(np.isfinite(out), out, np.nanmedian(out))  # rays that miss the wall: as the others
     return Contact(out, feet if feet.any() else np.ones(len(at), bool))
 
 
@@ -97,12 +99,28 @@ def _around(mask: np.ndarray, points: Points, K: np.ndarray, camera_from_world: 
     return float(np.quantile(z[near], 0.25)) if near.sum() >= FEWEST else np.nan
 
 
-def _height(mask: np.ndarray) -> float:
-    """Pixels; nan for what is cut off above or below."""
-    rows = np.flatnonzero(mask.any(1))
-    if len(rows) == 0 or rows[0] < EDGE or rows[-1] >= len(mask) - EDGE:
-        return np.nan
-    return float(rows[-1] - rows[0] + 1)
+def lower_envelope(values: np.ndarray) -> np.ndarray:
+    """[F] a smooth curve along the lower ones of values [F], nan where unknown (asymmetric least squares:
+    Eilers 2004, "Parametric time warping", eq. 9)."""
+    known = np.isfinite(values)
+    middle = values[known].mean()
+    y = np.where(known, values - middle, 0)
+    slopes, bends = (np.diff(np.eye(len(y)), order, axis=0) for order in (1, 2))
+    penalty = LEVEL * slopes.T @ slopes + STIFF * bends.T @ bends
+    weights, curve = known.astype(float), y
+    for _ in range(20):
+        curve = np.linalg.solve(np.diag(weights) + penalty, weights * y)
+        before, weights = weights, known * np.where(y > curve, ABOVE, 1 - ABOVE)
+        if (weights == before).all():
+            break
+    return curve + middle
+
+
+def _middle(at: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """[p] how far in the middle of a mask pixels [p, 2] are, from 0 to 1."""
+    inside = np.argwhere(mask)[:, ::-1]
+    off = (at - inside.mean(0)) / (inside.std(0) + 1.0)
+    return 1 - np.clip((off**2).sum(1) / 4, 0, 1)
 
 
 @dataclass(frozen=True, repr=False)

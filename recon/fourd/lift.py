@@ -37,8 +37,9 @@ frames."""
 PATIENCE = 2
 """Splits in vain after which no more are tried."""
 NEIGHBOURS = 4
-BULGE = 0.06
-"""Relative depth of the outline behind the middle, to begin with: things bulge towards the camera."""
+COMMON, DRIFT = 5, 4.0
+"""Frames in which neighbours are seen together, at least, and pixels by which their distance may change: an
+arm that swings before a body is not next to it."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -118,8 +119,7 @@ def _fine_enough(problem: Problem, parts: Parts) -> Parts:
 
 
 def _neighbours(tracks: Tracks) -> np.ndarray:
-    """[M, 2] pairs of tracks that are near each other in the frame where both were sown, or where one was and
-    the other is seen."""
+    """[M, 2] pairs of tracks that are near each other in the frame where both were sown, and stay so."""
     pairs = []
     for frame in np.unique(tracks.sown):
         own = np.flatnonzero(tracks.sown == frame)
@@ -128,7 +128,14 @@ def _neighbours(tracks: Tracks) -> np.ndarray:
         at = tracks.xy[own, frame]
         near = np.asarray(KDTree(at).query(at, k=min(NEIGHBOURS + 1, len(own)))[1])
         pairs += [np.stack([own, own[near[:, column]]], 1) for column in range(1, near.shape[1])]
-    return np.unique(np.sort(np.concatenate(pairs), 1), axis=0) if pairs else np.zeros((0, 2), int)
+    if not pairs:
+        return np.zeros((0, 2), int)
+    pairs = np.unique(np.sort(np.concatenate(pairs), 1), axis=0)
+    a, b = pairs.T
+    apart = np.linalg.norm(tracks.xy[a] - tracks.xy[b], axis=2)  # [M, F]
+    together = tracks.seen[a] & tracks.seen[b]
+    change = np.abs(apart - apart[np.arange(len(a)), tracks.sown[a], None]).max(1, where=together, initial=0)
+    return pairs[(together.sum(1) >= min(COMMON, tracks.seen.shape[1])) & (change < DRIFT)]
 
 
 def _first_parts(problem: Problem, spacing: float) -> Parts:
@@ -136,14 +143,8 @@ def _first_parts(problem: Problem, spacing: float) -> Parts:
     contact = problem.contact.depths
     known = np.isfinite(contact)
     depth = np.where(known, contact, np.median(contact[known]) if known.any() else 1.0)
+    log_depths = np.log(depth)
     tracks, start, end = len(depth), float(problem.times[0]), float(problem.times[-1])
-    bulge = np.zeros(tracks)
-    for frame in np.unique(problem.sown):
-        own = problem.sown == frame
-        seen = problem.xy[problem.seen[:, frame], frame]
-        off = (problem.xy[own, frame] - seen.mean(0)) / (seen.std(0) + 1.0)
-        bulge[own] = np.clip((off**2).sum(1) / 4, 0, 1)
-    log_depths = np.log(depth) + BULGE * (bulge - bulge.mean())
     control = Bases.count_for(end - start, spacing)
     quats = np.zeros((1, control, 4))
     quats[..., 0] = 1

@@ -18,11 +18,14 @@ from recon.fourd.fit import fit_moving, moving_budget
 from recon.fourd.learned_depth import learned_depths
 from recon.fourd.lift import lift
 from recon.fourd.motion import Splats4D
+from recon.fourd.patches import without_drift
 from recon.fourd.seeds import moving_gaussians
-from recon.fourd.sorting import moving_only, without_rim
+from recon.fourd.sorting import likeness, moving_only, with_lost_parts, without_rim
 from recon.fourd.staying import staying
 from recon.fourd.tracks import SHORTEST, Tracks, follow
+from recon.frame_flow import both_flows, grey, in_order
 from recon.gaussians import scaled_intrinsics
+from recon.mask_cleaning import closed_in_time
 from recon.mask_files import margin
 from recon.plugins.interfaces import DepthGuess
 from recon.types import Gaussians, Points
@@ -32,6 +35,8 @@ STEPS = 0.6
 """Times those of the still scene."""
 KNOTS = 3
 """Frames between the control poses of a motion."""
+STEP = 5
+"""Pixels between points that are followed, in frames where they are sown."""
 FEWEST_TRACKS, LONG = 40, 9
 """Tracks from which a motion can be told, and frames through which so many must go (half of those of a short
 clip). A drawn walker in frames as video models make them was followed for six at a time: it stood anywhere,
@@ -153,20 +158,36 @@ def find_movers(
         if config.motion == "on":
             on_event(Notice("nothing was found that moves; the scene stands still", warning=True))
         return None
-    moving = without_rim(moving, still, views, train, device)
     images = [views.level(0)[i] for i in train]
+    moving = _exact(moving, still, views, images, device)
     width, height = views.size
     cameras = views.cameras
     K = scaled_intrinsics(cameras.K[train], cameras.width, cameras.height, width, height)
     camera_from_world = cameras.camera_from_world[train]
-    found = follow(images, moving, seconds=views.seconds[train])
+    found = follow(images, moving, step=STEP, seconds=views.seconds[train])
     tracks, moving = moving_only(found, moving, points, K, camera_from_world)
+    tracks = without_drift(tracks, images, moving)
     problem = too_little(tracks, anyway=config.motion == "on")
     if problem:
         words = f"{problem}; it is left out: use a sharper or slower clip, or --masks"
         on_event(Notice(words, warning=True))
         return None
     return Movers(views, points, K, moving, tracks)
+
+
+def _exact(
+    moving: np.ndarray,  # [F, H, W] bool
+    still: Gaussians,
+    views: Views,
+    images: list[np.ndarray],  # [H, W, 3] uint8
+    device: str,
+) -> np.ndarray:
+    """[F, H, W] bool: the masks with the outline that the still scene tells, and without gaps."""
+    likenesses = [likeness(still, views, frame, device) for frame in views.train]
+    looks = [grey(image) for image in images]
+    flows = list(in_order(lambda f: both_flows(looks[f], looks[f + 1]), range(len(looks) - 1)))
+    closed = closed_in_time(without_rim(moving, likenesses), flows)
+    return with_lost_parts(closed, likenesses, moving)
 
 
 def too_little(tracks: Tracks, *, anyway: bool) -> str:

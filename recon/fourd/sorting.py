@@ -1,10 +1,13 @@
-"""Which tracks and pixels move by themselves: masks from flow have a rim of still things around what moves.
+"""Which tracks and pixels move by themselves: masks from flow have a rim of still things around what moves,
+and lack parts of it that stand for a moment or go along with the camera.
 
 A still point has one place in the world from which all of its pixels follow. What is left after the best such
 place (the least squares of its rays' planes, Hartley & Zisserman 2004, section 12.2) tells.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -13,6 +16,7 @@ from scipy.spatial import KDTree
 
 from recon.flow import project
 from recon.fourd.tracks import Tracks
+from recon.mask_cleaning import without_specks
 from recon.raster import render
 from recon.types import Gaussians, Points
 from recon.views import Views
@@ -26,6 +30,11 @@ REACH = 12.0
 """Pixels around a track whose mask it speaks for."""
 ALIKE = 0.08
 """Difference of colour, 0..1, up to which the still scene shows the same as a frame."""
+UNLIKE, AROUND = 0.15, 1 / 16
+"""The same, from which a frame shows something else than the still scene; and how far around what moves, of
+the long side, this belongs to it."""
+CLOSE = 0.03
+"""Share of what stands still that may be unlike: a still scene that fits worse tells nothing."""
 SHADED, DARKEST, ALIKE_IN_SHADOW = 3, 0.25, 0.07
 """Pixels of the square in which a shadow is told, the least light that is left in it, and the mean difference
 of colour from the darkened still scene up to which it is one."""
@@ -112,25 +121,34 @@ def _trimmed(mask: np.ndarray, tracks: Tracks, still: np.ndarray, frame: int) ->
     return out
 
 
+@dataclass(frozen=True, repr=False)
+class Likeness:
+    """Where a frame shows what the still scene shows, which other frames have shown too."""
+
+    alike: np.ndarray
+    """[H, W] bool, it does, lit or in a shadow."""
+    unlike: np.ndarray
+    """[H, W] bool, it shows something else."""
+
+
 @torch.no_grad()
-def without_rim(
-    moving: np.ndarray,  # [F, H, W] bool, of these frames
-    still: Gaussians,
-    views: Views,
-    frames: list[int],
-    device: str = "cpu",
-) -> np.ndarray:
-    """[F, H, W] bool: the masks without what the still scene, which other frames have shown, explains at
-    their rim, lit or in a shadow. Inside, likeness may be by chance."""
+def likeness(still: Gaussians, views: Views, frame: int, device: str = "cpu") -> Likeness:
+    """Of one frame to the still scene."""
+    view = views.view(frame, device=device)
+    height, width = view.image.shape[:2]
+    shown = render(still, view.camera_from_world, view.K, width, height).image
+    shown, seen = shown.cpu().numpy(), view.image.cpu().numpy()
+    off = cv2.boxFilter(np.abs(shown - seen).max(-1), -1, (3, 3))
+    shadow = in_shadow(seen, shown)
+    return Likeness((off < ALIKE) | shadow, (off > UNLIKE) & ~shadow)
+
+
+def without_rim(moving: np.ndarray, likenesses: list[Likeness]) -> np.ndarray:  # [F, H, W] bool
+    """[F, H, W] bool: the masks without what the still scene explains at their rim. Inside, likeness may be
+    by chance."""
     out = []
-    for frame, mask in zip(frames, moving, strict=True):
-        view = views.view(frame, device=device)
-        height, width = mask.shape
-        shown = render(still, view.camera_from_world, view.K, width, height).image
-        shown, seen = shown.cpu().numpy(), view.image.cpu().numpy()
-        off = np.abs(shown - seen).max(-1)
-        alike = (cv2.boxFilter(off, -1, (3, 3)) < ALIKE) | in_shadow(seen, shown)
-        labels = cv2.connectedComponents((~mask | alike).astype(np.uint8), connectivity=4)[1]
+    for mask, found in zip(moving, likenesses, strict=True):
+        labels = cv2.connectedComponents((~mask | found.alike).astype(np.uint8), connectivity=4)[1]
         outside = np.isin(labels, np.unique(labels[~mask]))
         left = (mask & ~outside).astype(np.uint8)
         left = cv2.morphologyEx(cv2.morphologyEx(left, cv2.MORPH_OPEN, BALL), cv2.MORPH_CLOSE, BALL) > 0
@@ -138,6 +156,30 @@ def without_rim(
     trimmed = np.stack(out)
     # A still scene that explains nearly all of it is rather one that has learned the mover.
     return trimmed if trimmed.sum() > LEAST_LEFT * moving.sum() else moving
+
+
+def with_lost_parts(
+    moving: np.ndarray,  # [F, H, W] bool, without a rim
+    likenesses: list[Likeness],
+    known: np.ndarray,  # [F, H, W] bool, where something may move at all, rim and all
+) -> np.ndarray:
+    """[F, H, W] bool: the masks and what is unlike the still scene beside them; as they are where the still
+    scene is unlike what stands still."""
+    still = ~known
+    doubt = sum((found.unlike & rest).sum() for found, rest in zip(likenesses, still, strict=True))
+    if doubt > CLOSE * still.sum():
+        return moving
+    reach = round(AROUND * max(moving.shape[1:]))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    out = []
+    for mask, found in zip(moving, likenesses, strict=True):
+        parts = cv2.morphologyEx(found.unlike.astype(np.uint8), cv2.MORPH_OPEN, BALL) > 0
+        parts &= cv2.dilate(mask.astype(np.uint8), disc) > 0
+        labels = cv2.connectedComponents((parts | mask).astype(np.uint8), connectivity=4)[1]
+        whole = np.isin(labels, np.unique(labels[mask])) & (labels > 0)
+        whole = cv2.morphologyEx(whole.astype(np.uint8), cv2.MORPH_CLOSE, BALL) > 0
+        out.append(without_specks(whole))
+    return np.stack(out)
 
 
 def in_shadow(

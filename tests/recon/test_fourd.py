@@ -279,16 +279,16 @@ def test_contact_is_where_the_box_stands(box: Box, clip: tuple[list[np.ndarray],
     tracks = true_tracks(box, 0.0)
     points = Points(box.floor, np.zeros((1500, 3), np.uint8), np.zeros(1500, np.float32))
     at = tracks.xy[np.arange(len(tracks)), tracks.sown]
-    depths = contact_depths(
-        at, tracks.sown, masks, points, box.cameras.K, box.cameras.camera_from_world
-    ).depths
+    contact = contact_depths(at, tracks.sown, masks, points, box.cameras.K, box.cameras.camera_from_world)
     own = np.flatnonzero((box.rest[:, 2] < -0.139) | (box.rest[:, 1] < -0.219))[:250]
     world = box.points(float(TIMES[FRAMES // 2]))[own]
     local = (
         world @ box.cameras.camera_from_world[FRAMES // 2, 2, :3]
         + box.cameras.camera_from_world[FRAMES // 2, 2, 3]
     )
-    assert abs(np.median(depths) / np.median(local) - 1) < 0.08
+    off = contact.depths / local - 1
+    assert abs(np.median(off[contact.feet])) < 0.06  # they are known best; a pixel is 2 %
+    assert abs(np.median(off)) < 0.15  # a board instead of a box
 
 
 def test_contact_does_not_mind_a_world_that_leans(box: Box, clip: tuple[list[np.ndarray], np.ndarray]):
