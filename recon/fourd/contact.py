@@ -70,12 +70,15 @@ def contact_depths(
     depths = np.array([np.median(wall.depths) if wall else np.nan for wall in walls])
     out, feet = np.full(len(at), np.nan), np.zeros(len(at), bool)
     if np.isfinite(depths).any():
-        way = np.exp(lower_envelope(np.log(depths)))
+        stands = np.array([wall is not None and not wall.cut_off for wall in walls])
+        way = np.exp(lower_envelope(np.log(np.where(stands, depths, np.nan) if stands.any() else depths)))
         for f, wall in enumerate(walls):
             own = np.flatnonzero(sown == f)
+            if len(own) == 0:
+                continue
             if wall is None:  # as far away as the way says
                 out[own] = way[f]
-            elif len(own):
+            else:
                 feet[own] = wall.beside(at[own], float(np.ptp(np.flatnonzero(moving[f].any(1)))))
                 out[own] = way[f] / depths[f] * wall.depths_at(at[own], K[f], camera_from_world[f])
             out[own] *= 1 - BULGE * np.where(feet[own], 0, _middle(at[own], moving[f]))
@@ -101,7 +104,7 @@ def _around(mask: np.ndarray, points: Points, K: np.ndarray, camera_from_world: 
 
 def lower_envelope(values: np.ndarray) -> np.ndarray:
     """[F] a smooth curve along the lower ones of values [F], nan where unknown (asymmetric least squares:
-    Eilers 2004, "Parametric time warping", eq. 9)."""
+    Eilers and Boelens 2005, "Baseline correction with asymmetric least squares smoothing")."""
     known = np.isfinite(values)
     middle = values[known].mean()
     y = np.where(known, values - middle, 0)
@@ -131,6 +134,8 @@ class _Wall:
     """[C, 2] pixels of its lowest outline, by columns."""
     depths: np.ndarray
     """[C] of the ground there."""
+    cut_off: bool
+    """By the lower border of the picture: the foot is not seen."""
 
     def beside(self, at: np.ndarray, tall: float) -> np.ndarray:
         """[p] bool: is a pixel just above a foot of what is so many pixels tall?"""
@@ -181,5 +186,5 @@ def _wall(
     rising = rays @ ground.normal
     depths = (ground.offset - ground.normal @ camera[:3, 3]) / np.where(np.abs(rising) < 1e-6, -1e-6, rising)
     on = (depths > 0) & (depths < 2 * np.quantile(z[near], 0.9))
-    cut_off = rows[-1] >= len(mask) - EDGE
-    return _Wall(feet[on], (HIDDEN_FOOT if cut_off else 1.0) * depths[on]) if on.any() else None
+    cut_off = bool(rows[-1] >= len(mask) - EDGE)
+    return _Wall(feet[on], (HIDDEN_FOOT if cut_off else 1.0) * depths[on], cut_off) if on.any() else None
