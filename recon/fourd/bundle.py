@@ -21,13 +21,15 @@ from recon.fourd.tracks import Tracks
 
 HUBER = 1.5
 """Pixels beyond which a miss counts linearly."""
-SMOOTH = 0.3
+SMOOTH = 0.15
 """Weight of a part's acceleration, in pixels per frame², against a miss in pixels."""
 CONTINUOUS = 0.01
 """Relative difference of depth between neighbours that weighs as much as a miss of one pixel in one frame."""
 CONTACT, FLAT = 0.005, 0.03
 """The same for the distance from the depth of contact, of the mean of the feet that were sown together and of
 each track."""
+MOST_FEET = 10
+"""Feet sown together that speak for a frame: more of them err alike."""
 DAMPING = 1e-3
 ENOUGH = 1e-3
 """Relative gain of a step below which the fit has ended."""
@@ -265,9 +267,9 @@ def _cost(problem: Problem, parts: Parts) -> float:
         total += SMOOTH**2 * _share(problem, own) * (jerk**2).sum()
     a, b = problem.edges.T
     total += ((parts.log_depths[a] - parts.log_depths[b]) ** 2).sum() / CONTINUOUS**2
-    for group, log_depth, feet in _contacts(problem):
+    for group, log_depth, feet, weight in _contacts(problem):
         off = parts.log_depths[group] - log_depth
-        total += len(group) * (feet @ off / CONTACT) ** 2 + (off**2).sum() / FLAT**2
+        total += weight * (feet @ off / CONTACT) ** 2 + (off**2).sum() / FLAT**2
     return float(total)
 
 
@@ -276,16 +278,18 @@ def _share(problem: Problem, own: np.ndarray) -> float:
     return problem.seen[own].sum() / problem.seen.shape[1] / 6
 
 
-def _contacts(problem: Problem) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Tracks sown together, the logarithms of the depths at which they stand, and the shares of each in the
-    mean of those that are feet (zeros where none is)."""
-    out, contact = [], problem.contact
-    for frame in np.unique(problem.sown):
-        group = np.flatnonzero((problem.sown == frame) & np.isfinite(contact.depths))
-        if len(group):
-            feet = contact.feet[group]
-            out.append((group, np.log(contact.depths[group]), feet / max(1, feet.sum())))
-    return out
+def _contacts(problem: Problem) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, float]]:
+    """Tracks sown together, the logarithms of the depths at which they stand, the shares of each in the mean
+    of those that are feet (zeros where none is), and the weight of that mean: in all as many as tracks."""
+    contact, known = problem.contact, np.isfinite(problem.contact.depths)
+    groups = [np.flatnonzero((problem.sown == frame) & known) for frame in np.unique(problem.sown[known])]
+    feet = [contact.feet[group] for group in groups]
+    speak = np.array([min(MOST_FEET, own.sum()) for own in feet])
+    weights = speak * (known.sum() / max(1, speak.sum()))
+    return [
+        (group, np.log(contact.depths[group]), own / max(1, own.sum()), weight)
+        for group, own, weight in zip(groups, feet, weights, strict=True)
+    ]
 
 
 def _cross(v: np.ndarray) -> np.ndarray:
@@ -368,9 +372,9 @@ def _normal_equations(problem: Problem, parts: Parts) -> tuple[np.ndarray, np.nd
         np.add.at(H, (b, a), -weight)
         np.add.at(g, a, difference)
         np.add.at(g, b, -difference)
-    for group, log_depth, feet in _contacts(problem):
-        off, weight = parts.log_depths[group] - log_depth, len(group) / CONTACT**2
-        H[np.ix_(group, group)] += weight * np.outer(feet, feet)
+    for group, log_depth, feet, weight in _contacts(problem):
+        off, stiff = parts.log_depths[group] - log_depth, weight / CONTACT**2
+        H[np.ix_(group, group)] += stiff * np.outer(feet, feet)
         H[group, group] += 1 / FLAT**2
-        g[group] += weight * (feet @ off) * feet + off / FLAT**2
+        g[group] += stiff * (feet @ off) * feet + off / FLAT**2
     return H, g
