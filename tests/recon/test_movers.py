@@ -125,6 +125,10 @@ def test_the_ground_is_below_what_hops():
     assert np.allclose(lower_envelope(3 + ground + hops), 3 + found, atol=1e-9)
     unknown = np.where(np.isin(frames, [7, 8, 30]), np.nan, ground)
     assert np.abs(lower_envelope(unknown) - ground).max() < 0.005
+    guessed = np.where(frames > 30, ground - 0.1, ground)  # a tenth too near
+    believed = np.where(frames > 30, 0.01, 1.0)
+    weighed, trusted = lower_envelope(guessed, believed), lower_envelope(guessed)
+    assert np.abs(weighed - ground).mean() < 0.5 * np.abs(trusted - ground).mean()
     alone = np.where(frames == 4, 0.7, np.nan)
     assert np.allclose(lower_envelope(alone), 0.7)
 
