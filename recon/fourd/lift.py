@@ -37,9 +37,9 @@ frames."""
 PATIENCE = 2
 """Splits in vain after which no more are tried."""
 NEIGHBOURS = 4
-COMMON, DRIFT = 5, 4.0
-"""Frames in which neighbours are seen together, at least, and pixels by which their distance may change: an
-arm that swings before a body is not next to it."""
+COMMON, SOON, DRIFT = 5, 8, 4.0
+"""Frames in which neighbours are seen together, at least, within so many from where they were sown; and pixels
+by which their distance may change there: an arm that swings before a body is not next to it."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -133,7 +133,8 @@ def _neighbours(tracks: Tracks) -> np.ndarray:
     pairs = np.unique(np.sort(np.concatenate(pairs), 1), axis=0)
     a, b = pairs.T
     apart = np.linalg.norm(tracks.xy[a] - tracks.xy[b], axis=2)  # [M, F]
-    together = tracks.seen[a] & tracks.seen[b]
+    soon = np.abs(np.arange(tracks.seen.shape[1]) - tracks.sown[a, None]) <= SOON
+    together = tracks.seen[a] & tracks.seen[b] & soon
     change = np.abs(apart - apart[np.arange(len(a)), tracks.sown[a], None]).max(1, where=together, initial=0)
     return pairs[(together.sum(1) >= min(COMMON, tracks.seen.shape[1])) & (change < DRIFT)]
 
