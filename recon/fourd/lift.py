@@ -38,8 +38,8 @@ PATIENCE = 2
 """Splits in vain after which no more are tried."""
 NEIGHBOURS = 4
 COMMON, SOON, DRIFT = 5, 8, 4.0
-"""Frames in which neighbours are seen together, at least, within so many from where they were sown; and pixels
-by which their distance may change there: an arm that swings before a body is not next to it."""
+"""Frames in which neighbours are seen together, at least, within so many from where they were sown; and by
+how many pixels their distance may change there: an arm that swings before a body is not next to it."""
 
 
 @dataclass(frozen=True, repr=False)
