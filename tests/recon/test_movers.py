@@ -138,7 +138,7 @@ def test_an_arm_that_swings_before_a_body_is_not_next_to_it():
     at = 10.0 + 6 * np.stack([columns.ravel(), rows.ravel()], 1)
     xy = np.tile(at[:, None], (1, FRAMES, 1)).astype(np.float32)
     arm = rows.ravel() == 1
-    xy[arm, :, 0] += 2 * np.arange(FRAMES)
+    xy[arm, :, 0] += 4 * np.arange(FRAMES)
     tracks = Tracks(xy, np.ones((16, FRAMES), bool), np.zeros(16, int))
     pairs = _neighbours(tracks)
     assert len(pairs) >= 14
