@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import TypeVar
 
 import cv2
@@ -97,6 +98,11 @@ def both_flows(a: np.ndarray, b: np.ndarray, *, fine: bool = False) -> tuple[Flo
     forth = dis.calc(a, b, np.zeros((*a.shape, 2), np.float32))
     back = dis.calc(b, a, np.zeros((*a.shape, 2), np.float32))
     return Flow(forth, _returns(forth, back)), Flow(back, _returns(back, forth))
+
+
+def flows_along(looks: Sequence[np.ndarray], *, fine: bool = False) -> list[tuple[Flow, Flow]]:
+    """Flow from each grey frame [h, w] uint8 to the next one and back; see `both_flows`."""
+    return list(in_order(lambda pair: both_flows(*pair, fine=fine), pairwise(looks)))
 
 
 class FrameFlows:

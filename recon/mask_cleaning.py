@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -102,29 +102,26 @@ def closed_in_time(
 ) -> np.ndarray:
     """[F, h, w] bool: the masks, closed along the flow: what moved before and will move again only stands for
     a moment, like a foot on the ground, or goes along with the camera for a while."""
-    count = len(masks)
-    since = _ages(masks, {i + 1: (i, back) for i, (_, back) in enumerate(flows)}, range(count))
-    until = _ages(masks, {i: (i + 1, forth) for i, (forth, _) in enumerate(flows)}, range(count - 1, -1, -1))
-    away = (since[i].astype(int) + until[i] for i in range(count))
+    since = _ages(masks, [back for _, back in flows])
+    until = _ages(masks[::-1], [forth for forth, _ in reversed(flows)])[::-1]
+    away = (before.astype(int) + after for before, after in zip(since, until, strict=True))
     return np.stack(
         [without_specks(mask | (frames <= gap)) for mask, frames in zip(masks, away, strict=True)]
     )
 
 
-def _ages(
-    masks: np.ndarray, links: dict[int, tuple[int, Flow]], order: Iterable[int]
-) -> dict[int, np.ndarray]:
-    """[h, w] uint8 by frame: frames since a pixel was last masked, along links to frames that come before in
-    the order; NEVER also where it cannot be followed."""
-    out: dict[int, np.ndarray] = {}
-    for i in order:
-        age = np.full(masks[i].shape, NEVER, np.uint8)
-        if i in links and links[i][0] in out:
-            before, flow = links[i]
+def _ages(masks: np.ndarray, flows: Sequence[Flow]) -> list[np.ndarray]:
+    """[h, w] uint8 for each mask: frames since a pixel was last masked, along the flow from each mask but the
+    first to the one before; NEVER also where it cannot be followed."""
+    out: list[np.ndarray] = []
+    for i, mask in enumerate(masks):
+        age = np.full(mask.shape, NEVER, np.uint8)
+        if i:
+            flow = flows[i - 1]
             at = (pixel_grid(*age.shape) + flow.shift).round()  # a mean of ages means nothing
-            age = np.where(flow.ok, np.minimum(sample(out[before], at), NEVER - 1) + 1, age).astype(np.uint8)
-        age[masks[i]] = 0
-        out[i] = age
+            age = np.where(flow.ok, np.minimum(sample(out[-1], at), NEVER - 1) + 1, age).astype(np.uint8)
+        age[mask] = 0
+        out.append(age)
     return out
 
 

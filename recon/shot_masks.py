@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -81,8 +82,7 @@ def without_gaps(
     the user's own stay as they are."""
     if motion.camera == "given" or masks is None or len(motion.numbers) < 2:
         return motion, masks
-    pairs = list(zip(motion.numbers, motion.numbers[1:], strict=False))
-    links = list(in_order(lambda pair: flows.between(*pair), pairs))
+    links = list(in_order(lambda pair: flows.between(*pair), pairwise(motion.numbers)))
     whole = replace(motion, masks=closed_in_time(motion.masks, links))
     return whole, store_masks(whole, frames, folder)
 

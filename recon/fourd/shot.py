@@ -23,7 +23,7 @@ from recon.fourd.seeds import moving_gaussians
 from recon.fourd.sorting import likeness, moving_only, with_lost_parts, without_rim
 from recon.fourd.staying import staying
 from recon.fourd.tracks import SHORTEST, Tracks, follow
-from recon.frame_flow import both_flows, grey, in_order
+from recon.frame_flow import flows_along, grey
 from recon.gaussians import scaled_intrinsics
 from recon.mask_cleaning import closed_in_time
 from recon.mask_files import margin
@@ -184,8 +184,7 @@ def _exact(
 ) -> np.ndarray:
     """[F, H, W] bool: the masks with the outline that the still scene tells, and without gaps."""
     likenesses = [likeness(still, views, frame, device) for frame in views.train]
-    looks = [grey(image) for image in images]
-    flows = list(in_order(lambda f: both_flows(looks[f], looks[f + 1]), range(len(looks) - 1)))
+    flows = flows_along([grey(image) for image in images])
     closed = closed_in_time(without_rim(moving, likenesses), flows)
     return with_lost_parts(closed, likenesses, moving)
 

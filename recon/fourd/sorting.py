@@ -148,9 +148,7 @@ def without_rim(moving: np.ndarray, likenesses: list[Likeness]) -> np.ndarray:  
     by chance."""
     out = []
     for mask, found in zip(moving, likenesses, strict=True):
-        labels = cv2.connectedComponents((~mask | found.alike).astype(np.uint8), connectivity=4)[1]
-        outside = np.isin(labels, np.unique(labels[~mask]))
-        left = (mask & ~outside).astype(np.uint8)
+        left = (mask & ~_attached(found.alike, ~mask)).astype(np.uint8)
         left = cv2.morphologyEx(cv2.morphologyEx(left, cv2.MORPH_OPEN, BALL), cv2.MORPH_CLOSE, BALL) > 0
         out.append(left & mask)
     trimmed = np.stack(out)
@@ -175,11 +173,15 @@ def with_lost_parts(
     for mask, found in zip(moving, likenesses, strict=True):
         parts = cv2.morphologyEx(found.unlike.astype(np.uint8), cv2.MORPH_OPEN, BALL) > 0
         parts &= cv2.dilate(mask.astype(np.uint8), disc) > 0
-        labels = cv2.connectedComponents((parts | mask).astype(np.uint8), connectivity=4)[1]
-        whole = np.isin(labels, np.unique(labels[mask])) & (labels > 0)
-        whole = cv2.morphologyEx(whole.astype(np.uint8), cv2.MORPH_CLOSE, BALL) > 0
+        whole = cv2.morphologyEx(_attached(parts, mask).astype(np.uint8), cv2.MORPH_CLOSE, BALL) > 0
         out.append(without_specks(whole))
     return np.stack(out)
+
+
+def _attached(parts: np.ndarray, to: np.ndarray) -> np.ndarray:
+    """[H, W] bool: a mask with those parts that touch it."""
+    labels = cv2.connectedComponents((parts | to).astype(np.uint8), connectivity=4)[1]
+    return np.isin(labels, np.unique(labels[to]))
 
 
 def in_shadow(

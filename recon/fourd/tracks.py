@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from scipy.spatial import KDTree
 
-from recon.frame_flow import Flow, both_flows, grey, in_order, sample
+from recon.frame_flow import Flow, flows_along, grey, sample
 
 STEP = 6
 """Pixels between points where a frame is sown."""
@@ -68,7 +68,7 @@ def follow(
     """
     count, fine = len(images), seconds is not None
     looks = [grey(image) for image in images]
-    pairs = list(in_order(lambda f: both_flows(looks[f], looks[f + 1], fine=fine), range(count - 1)))
+    pairs = flows_along(looks, fine=fine)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * LEAVE + 1, 2 * LEAVE + 1))
     near = np.stack([cv2.dilate(mask.astype(np.uint8), disc) for mask in moving])
     xy, seen, sown = np.zeros((0, count, 2), np.float32), np.zeros((0, count), bool), np.zeros(0, int)
