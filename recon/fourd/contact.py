@@ -28,16 +28,16 @@ WIDER = 1
 """Pixels by which outlines lie outside, in the mean: what touches the ground is dark beside it."""
 TRIES, TOLERANCE = 200, 0.04
 """See `level_plane`."""
-ABOVE, STIFF, LEVEL = 0.2, 100.0, 0.1
+ABOVE, STIFF, LEVEL = 0.25, 100.0, 0.1
 """Weight of a frame that seems farther away than the smooth way, where one that seems nearer has 1 less this;
 and of the way's bends (frames⁴) and slopes (frames²)."""
 MAIN = 0.2
 """Size of a part, by that of the largest one, from which it can stand for itself."""
-BULGE = 0.05
-"""Share of the depth by which what moves comes nearer in its middle than at its outline and its feet."""
+BULGE = 1.0
+"""By how many times its lesser spread what moves comes nearer in its middle than at its outline and feet."""
 HIDDEN_FOOT = 0.9
 """Depth of what stands below the picture, by that of the ground at its edge."""
-GUESSED = 0.2
+GUESSED = 0.02
 """Weight of such a frame among those that see the foot."""
 EDGE = 1
 """Pixels from the border within which something is cut off."""
@@ -86,7 +86,8 @@ def contact_depths(
             else:
                 feet[own] = wall.beside(at[own], float(np.ptp(np.flatnonzero(moving[f].any(1)))))
                 out[own] = way[f] / depths[f] * wall.depths_at(at[own], K[f], camera_from_world[f])
-            out[own] *= 1 - BULGE * np.where(feet[own], 0, _middle(at[own], moving[f]))
+            nearer = BULGE / K[f, 0, 0] * _middle(at[own], moving[f])
+            out[own] *= 1 - np.where(feet[own], 0, nearer)
     if not np.isfinite(out).any():  # no ground in sight: in front of what is around it
         around = [_around(mask, points, K[f], camera_from_world[f]) for f, mask in enumerate(moving)]
         depth = HIDDEN_FOOT * np.nanmedian(around) if np.isfinite(around).any() else np.nan
@@ -133,10 +134,11 @@ def _main_parts(mask: np.ndarray) -> np.ndarray:
 
 
 def _middle(at: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """[p] how far in the middle of a mask pixels [p, 2] are, from 0 to 1."""
+    """[p] how far in the middle of a mask pixels [p, 2] are, from 0 to its lesser spread in pixels."""
     inside = np.argwhere(mask)[:, ::-1]
-    off = (at - inside.mean(0)) / (inside.std(0) + 1.0)
-    return 1 - np.clip((off**2).sum(1) / 4, 0, 1)
+    spread = inside.std(0)
+    off = (at - inside.mean(0)) / (spread + 1.0)
+    return spread.min() * (1 - np.clip((off**2).sum(1) / 4, 0, 1))
 
 
 @dataclass(frozen=True, repr=False)

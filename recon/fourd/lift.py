@@ -11,15 +11,19 @@ Wang et al. 2024, section 3; there the depth comes from a network).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from scipy.cluster.vq import kmeans2
 from scipy.spatial import KDTree
+from threadpoolctl import threadpool_limits
 
 from recon.flow import homogeneous
-from recon.fourd.bundle import Parts, Problem, adjust, in_one_rest, misses, seen_at, subdivided
+from recon.fourd.bundle import adjust, cost_of
 from recon.fourd.contact import Contact
 from recon.fourd.motion import Bases
+from recon.fourd.parts import Parts, Problem, in_one_rest, misses, seen_at, subdivided, used
+from recon.fourd.reversal import bulges, unreversed
 from recon.fourd.tracks import Tracks
 
 MOST_TRACKS = 700
@@ -34,6 +38,8 @@ WORTH = 0.95
 FINER, SHORTEST_KNOT = 0.9, 1.4
 """Control poses come twice as close when that brings the misses below this share, but not closer than so many
 frames."""
+TRIES = 3
+"""Of splitting, which is by chance: the one that explains most is kept."""
 PATIENCE = 2
 """Splits in vain after which no more are tried."""
 NEIGHBOURS = 4
@@ -61,6 +67,7 @@ class Lifted:
         return f"Lifted({self.tracks!r}, {self.bases!r}, {np.median(self.misses):.2f} px)"
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # a busy core makes a second thread cost a second a step
 def lift(
     tracks: Tracks,
     K: np.ndarray,  # [F, 3, 3] pixels of the tracks
@@ -83,7 +90,22 @@ def lift(
         tracks, contact = tracks.select(chosen), contact.select(chosen)
     edges = _neighbours(tracks)
     problem = Problem.of(tracks, K, camera_from_world, times, edges, contact)
-    parts = adjust(problem, _first_parts(problem, spacing))
+    first = adjust(problem, _first_parts(problem, spacing))
+    turned = unreversed(problem, first)
+    # As long as all is one part its limbs can feign a turn: which begin is right shows when they are split.
+    begins = [first, turned] if bulges(problem, turned) > bulges(problem, first) else [first]
+    tries = [[_in_parts(problem, begin, most, rng) for _ in range(TRIES)] for begin in begins]
+    likely = max(tries, key=lambda ends: np.mean([bulges(problem, end) for end in ends]))
+    parts = _finished(problem, min(likely, key=partial(cost_of, problem)))
+    off = _own_misses(problem, parts)
+    return Lifted(
+        *(tracks, problem.places(parts.log_depths), np.exp(parts.log_depths)),
+        *(parts.labels, in_one_rest(parts, problem).bases, off),
+    )
+
+
+def _in_parts(problem: Problem, parts: Parts, most: int, rng: np.random.Generator) -> Parts:
+    """Split until all is explained, or no split explains more."""
     whole: set[int] = set()  # parts that fall apart no further
     while len(parts) < most and len(whole) < PATIENCE:
         worst = _worst(problem, parts, whole)
@@ -100,12 +122,13 @@ def lift(
             whole.add(worst)
         else:
             parts = split
-    parts = in_one_rest(_fine_enough(problem, adjust(problem, parts)), problem)
-    off = _own_misses(problem, parts)
-    return Lifted(
-        *(tracks, problem.places(parts.log_depths), np.exp(parts.log_depths)),
-        *(parts.labels, parts.bases, off),
-    )
+    return parts
+
+
+def _finished(problem: Problem, parts: Parts) -> Parts:
+    """With parts the right way round, and as fine in time as needed."""
+    parts = used(_assigned(problem, unreversed(problem, parts)))
+    return _fine_enough(problem, adjust(problem, parts))
 
 
 def _fine_enough(problem: Problem, parts: Parts) -> Parts:
@@ -198,9 +221,10 @@ def _ways_to_miss(problem: Problem, parts: Parts, own: np.ndarray) -> np.ndarray
     """[p, D] the misses of tracks over time, in few numbers, and where they are."""
     k = parts.labels[own[0]]
     turns, shifts = parts.poses(problem.times)
-    at, _, _ = seen_at(problem, parts.rest(problem)[own], turns[k], shifts[k])
+    shown = seen_at(problem, own, parts.rest(problem)[own], turns[k], shifts[k])
     seen = problem.seen[own]
-    miss = np.where(seen[..., None], problem.xy[own] - at, 0)
+    miss = np.zeros((*seen.shape, 2))
+    miss[seen] = -shown.misses
     # Unseen frames say nothing: the mean of the neighbourhood in the picture stands in.
     middle = np.stack([problem.xy[i, problem.seen[i]].mean(0) for i in own])
     near = KDTree(middle).query(middle, k=min(8, len(own)))[1]

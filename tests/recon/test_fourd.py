@@ -17,7 +17,7 @@ from scipy.spatial.transform import Rotation
 
 from recon.config import FitConfig
 from recon.errors import FormatError
-from recon.fourd.bundle import Parts, Problem, adjust, in_one_rest, subdivided
+from recon.fourd.bundle import adjust, cost_of
 from recon.fourd.contact import Contact, contact_depths
 from recon.fourd.fit import fit_moving
 from recon.fourd.learned_depth import learned_depths
@@ -34,6 +34,7 @@ from recon.fourd.motion import (
     skinned,
     skinned_each,
 )
+from recon.fourd.parts import Parts, Problem, in_one_rest, subdivided
 from recon.fourd.shot import too_little
 from recon.fourd.sorting import in_shadow, moving_only
 from recon.fourd.splat4d import read_splats, write_splats
@@ -425,9 +426,8 @@ def test_adjustment_never_raises_the_cost_and_rests_agree(box: Box):
     labels = np.arange(len(tracks)) % 2
     parts = Parts(labels, np.log(contact.depths), quats, np.zeros((2, control, 3)), 0.0, 0.2)
     once = adjust(problem, parts, steps=4)
-    from recon.fourd.bundle import _cost
 
-    costs = [_cost(problem, p) for p in (parts, once, adjust(problem, once, steps=4))]
+    costs = [cost_of(problem, p) for p in (parts, once, adjust(problem, once, steps=4))]
     assert costs[1] < costs[0]
     assert costs[2] <= costs[1] * (1 + 1e-9)
     same = in_one_rest(once, problem)
