@@ -28,7 +28,7 @@ WIDER = 1
 """Pixels by which outlines lie outside, in the mean: what touches the ground is dark beside it."""
 TRIES, TOLERANCE = 200, 0.04
 """See `level_plane`."""
-ABOVE, STIFF, LEVEL = 0.25, 100.0, 0.1
+ABOVE, STIFF, LEVEL = 0.2, 100.0, 0.1
 """Weight of a frame that seems farther away than the smooth way, where one that seems nearer has 1 less this;
 and of the way's bends (frames⁴) and slopes (frames²)."""
 MAIN = 0.2
