@@ -149,7 +149,8 @@ def _turn(frame: VideoFrame) -> tuple[bool, bool, bool]:
     maps (x, y) to (ax + cy, bx + dy); mirrors are more than the angle that `frame.rotation` gives.
 
     Asked of one frame only: `side_data` refers back to its frame, which then stays in memory for long."""
-    for item in cast(Any, frame.side_data):
+    items = cast(Any, frame.side_data)
+    for item in (items[i] for i in range(len(items))):  # iterating yields items up to PyAV 18, and keys since
         if item.type.name == "DISPLAYMATRIX":
             a, b, _, c, d = np.frombuffer(bytes(item), np.int32)[:5].tolist()
             swap = abs(b) > abs(a)
