@@ -7,6 +7,7 @@ Nothing but wiring. The stages are functions: `gen.generate`, `recon.split`, `re
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -452,6 +453,9 @@ def main(args: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nstopped; the same command continues where it was", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # of `splatreel --help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to flush into
+        return 141
     except Exception as error:
         if not _is_ours(error):
             raise

@@ -27,6 +27,17 @@ def splatreel(
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, timeout=400)
 
 
+def test_help_into_a_pipe_that_closes_says_nothing():
+    """`splatreel reconstruct --help | head`."""
+    command = [sys.executable, "-u", str(ROOT / "splatreel.py"), "reconstruct", "--help"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 141
+
+
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory) -> Path:
     """A generated clip of one chunk."""
