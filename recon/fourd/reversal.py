@@ -18,9 +18,11 @@ from recon.fourd.parts import Parts, Problem, centred
 EVERY = 6
 """Frames from one instant to the next from which on the mirror image is tried."""
 STEPS = 12
+"""In which it is adjusted."""
 WORTH = 0.97
 """It must bring the cost of a part below this share."""
 ROUNDS = 3
+"""Turns back and forth, at most."""
 FEWEST = 25
 """Tracks of a part that can tell."""
 
@@ -28,7 +30,8 @@ FEWEST = 25
 def unreversed(problem: Problem, parts: Parts) -> Parts:
     """Each part with its mirror image from some instants on, where that fits its tracks better; the parts
     that were given when none does."""
-    out = parts
+    log_depths, quats, translations = (a.copy() for a in (parts.log_depths, parts.quats, parts.translations))
+    found = False
     for k in range(len(parts)):
         own = np.flatnonzero(parts.labels == k)
         if len(own) < FEWEST:
@@ -36,27 +39,19 @@ def unreversed(problem: Problem, parts: Parts) -> Parts:
         alone = replace(
             parts,
             labels=np.zeros(len(own), int),
-            log_depths=parts.log_depths[own],
-            quats=parts.quats[k : k + 1],
-            translations=parts.translations[k : k + 1],
+            log_depths=log_depths[own],
+            quats=quats[k : k + 1],
+            translations=translations[k : k + 1],
         )
         turned = _turned_round(problem.select(own), alone)
         if turned is not None:
-            log_depths, quats, translations = (
-                a.copy() for a in (out.log_depths, out.quats, out.translations)
-            )
             log_depths[own], quats[k], translations[k] = turned.log_depths, turned.quats, turned.translations
-            out = replace(out, log_depths=log_depths, quats=quats, translations=translations)
-    return out
-
-
-def _with(array: np.ndarray, where: np.ndarray | int, values: np.ndarray) -> np.ndarray:
-    out = array.copy()
-    out[where] = values
-    return out
+            found = True
+    return replace(parts, log_depths=log_depths, quats=quats, translations=translations) if found else parts
 
 
 def _turned_round(problem: Problem, part: Parts) -> Parts | None:
+    """The best of its mirror images, if one is worth it."""
     part, found = adjust(problem, part, steps=STEPS), None
     cost = cost_of(problem, part)
     for _ in range(ROUNDS):
