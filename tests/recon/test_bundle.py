@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
+from threadpoolctl import threadpool_limits
 
 from recon.fourd.bundle import WEIGHTS, adjust, cost_of
 from recon.fourd.contact import Contact
@@ -18,6 +19,13 @@ from recon.fourd.tracks import Tracks
 from tests.recon.test_fourd import FPS, FRAMES, TIMES, Box, true_tracks
 
 SPACING = 3 / FPS
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """As `lift` has it: a second one waits for seconds where the other core is busy."""
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield
 
 
 def short_lived(box: Box) -> tuple[Tracks, np.ndarray]:
