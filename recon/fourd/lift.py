@@ -11,7 +11,7 @@ Wang et al. 2024, section 3; there the depth comes from a network).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
+from operator import itemgetter
 
 import numpy as np
 from scipy.cluster.vq import kmeans2
@@ -95,8 +95,7 @@ def lift(
     # As long as all is one part its limbs can feign a turn: which begin is right shows when they are split.
     begins = [first, turned] if bulges(problem, turned) > bulges(problem, first) else [first]
     tries = [[_in_parts(problem, begin, most, rng) for _ in range(TRIES)] for begin in begins]
-    likely = max(tries, key=lambda ends: np.mean([bulges(problem, end) for end in ends]))
-    parts = _finished(problem, min(likely, key=partial(cost_of, problem)))
+    parts = _finished(problem, min((_likeliest(problem, ends) for ends in tries), key=itemgetter(0))[1])
     off = _own_misses(problem, parts)
     return Lifted(
         *(tracks, problem.places(parts.log_depths), np.exp(parts.log_depths)),
@@ -123,6 +122,13 @@ def _in_parts(problem: Problem, parts: Parts, most: int, rng: np.random.Generato
         else:
             parts = split
     return parts
+
+
+def _likeliest(problem: Problem, ends: list[Parts]) -> tuple[float, Parts]:
+    """The end of least cost, and its cost, the higher the less all of them bulge as expected."""
+    costs = [cost_of(problem, end) for end in ends]
+    relief = max(0.1, float(np.mean([bulges(problem, end) for end in ends])))
+    return min(costs) / np.sqrt(relief), ends[int(np.argmin(costs))]
 
 
 def _finished(problem: Problem, parts: Parts) -> Parts:
