@@ -44,14 +44,13 @@ def adjust(problem: Problem, parts: Parts, *, steps: int = 30) -> Parts:
         small = small + 1 if gain < ENOUGH else 0
         if small == TWICE:
             break
-    return (
-        parts if cost <= cost_of(problem, given) else given
-    )  # blends of poses about a middle differ a little
+    # Blends of poses about a middle differ a little.
+    return parts if cost <= cost_of(problem, given) else given
 
 
 def cost_of(problem: Problem, parts: Parts) -> float:
     """What `adjust` makes small: squared pixels, and the same of what parts and depths are held to."""
-    total, rest, at_once = 0.0, parts.rest(problem), WEIGHTS.huber
+    total, rest, huber = 0.0, parts.rest(problem), WEIGHTS.huber
     turns, shifts = parts.poses(problem.times)
     even_turns, even_shifts = parts.poses(problem.even)
     for k in range(len(parts)):
@@ -59,7 +58,7 @@ def cost_of(problem: Problem, parts: Parts) -> float:
         if len(own) == 0:
             continue
         miss = np.linalg.norm(seen_at(problem, own, rest[own], turns[k], shifts[k]).misses, axis=-1)
-        total += np.where(miss < at_once, miss**2, at_once * (2 * miss - at_once)).sum()
+        total += np.where(miss < huber, miss**2, huber * (2 * miss - huber)).sum()
         way = np.einsum("eij,cj->eci", even_turns[k], corners(rest[own])) + even_shifts[k][:, None]
         jerk = np.diff(way, 2, axis=0) * pixels_per_unit(problem, parts, own)
         total += WEIGHTS.smooth**2 * share(problem, own) * (jerk**2).sum()

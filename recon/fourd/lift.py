@@ -40,6 +40,8 @@ FINER, SHORTEST_KNOT = 0.9, 1.4
 frames."""
 TRIES = 3
 """Of splitting, which is by chance: the one that explains most is kept."""
+LEAST_RELIEF = 0.1
+"""Taken for found, of what contact expects."""
 PATIENCE = 2
 """Splits in vain after which no more are tried."""
 NEIGHBOURS = 4
@@ -127,7 +129,7 @@ def _in_parts(problem: Problem, parts: Parts, most: int, rng: np.random.Generato
 def _likeliest(problem: Problem, ends: list[Parts]) -> tuple[float, Parts]:
     """The end of least cost, and its cost, the higher the less all of them bulge as expected."""
     costs = [cost_of(problem, end) for end in ends]
-    relief = max(0.1, float(np.mean([bulges(problem, end) for end in ends])))
+    relief = max(LEAST_RELIEF, float(np.mean([bulges(problem, end) for end in ends])))
     return min(costs) / np.sqrt(relief), ends[int(np.argmin(costs))]
 
 

@@ -147,6 +147,13 @@ class Parts:
         return np.einsum("pji,pj->pi", turn, problem.places(self.log_depths) - shift)
 
 
+def on_one_side(quats: np.ndarray) -> np.ndarray:
+    """Control quaternions [..., C, 4] with the signs that put each beside the one before: these blend."""
+    opposite = (quats[..., 1:, :] * quats[..., :-1, :]).sum(-1, keepdims=True) < 0
+    signs = np.cumprod(np.where(opposite, -1.0, 1.0), axis=-2)
+    return np.concatenate([quats[..., :1, :], signs * quats[..., 1:, :]], -2)
+
+
 def used(parts: Parts) -> Parts:
     """Without parts that have no tracks."""
     kept, labels = np.unique(parts.labels, return_inverse=True)
@@ -192,9 +199,7 @@ def in_one_rest(parts: Parts, problem: Problem) -> Parts:
     matrices = own.as_matrix().reshape(*parts.quats.shape[:2], 3, 3)
     moved = parts.translations + np.einsum("kcij,kj->kci", matrices, origin)
     turned = Rotation.from_matrix((matrices @ back[:, None]).reshape(-1, 3, 3)).as_quat(scalar_first=True)
-    turned = turned.reshape(parts.quats.shape)
-    for c in range(1, turned.shape[1]):  # neighbours on the same side
-        turned[:, c] *= np.where((turned[:, c] * turned[:, c - 1]).sum(-1, keepdims=True) < 0, -1, 1)
+    turned = on_one_side(turned.reshape(parts.quats.shape))
     turned *= np.where(turned[:, :1, :1] < 0, -1, 1)
     return replace(parts, quats=turned, translations=moved)
 

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from recon.fourd.bundle import adjust, cost_of
-from recon.fourd.parts import Parts, Problem, centred
+from recon.fourd.parts import Parts, Problem, centred, on_one_side
 
 EVERY = 6
 """Frames from one instant to the next from which on the mirror image is tried."""
@@ -91,9 +91,7 @@ def mirrored(problem: Problem, part: Parts, frame: int) -> Parts:
     out = [turns[0]]
     for step in steps:
         out.append(step @ out[-1])
-    quats = Rotation.from_matrix(np.stack(out)).as_quat(scalar_first=True)
-    for c in range(1, len(quats)):  # neighbours on the same side
-        quats[c] *= np.where(quats[c] @ quats[c - 1] < 0, -1, 1)
+    quats = on_one_side(Rotation.from_matrix(np.stack(out)).as_quat(scalar_first=True))
     log_depths = part.log_depths.copy()
     for sown in np.unique(problem.sown[problem.sown >= frame]):
         own = problem.sown == sown

@@ -16,7 +16,7 @@ from recon.fourd.normal_equations import corners, equations, pixels_per_unit, sh
 from recon.fourd.parts import Parts, Problem, seen_at
 from recon.fourd.reversal import bulges, mirrored, unreversed
 from recon.fourd.tracks import Tracks
-from tests.recon.test_fourd import FPS, FRAMES, TIMES, Box, true_tracks
+from tests.recon.test_fourd import FPS, FRAMES, TIMES, Box, seen_faces, true_tracks
 
 SPACING = 3 / FPS
 
@@ -31,7 +31,7 @@ def _one_thread():
 def short_lived(box: Box) -> tuple[Tracks, np.ndarray]:
     """Tracks sown in all frames and lost after a few, and their depths there [P]."""
     tracks = true_tracks(box, noise=0.2)
-    own = np.flatnonzero((box.rest[:, 2] < -0.139) | (box.rest[:, 1] < -0.219))[:250]
+    own = seen_faces(box)
     sown = np.random.default_rng(3).integers(0, FRAMES, len(tracks))
     seen = np.abs(np.arange(FRAMES) - sown[:, None]) <= 5
     places = np.stack([box.points(float(TIMES[f]))[p] for p, f in zip(own, sown, strict=True)])

@@ -246,10 +246,15 @@ def clip(box: Box) -> tuple[list[np.ndarray], np.ndarray]:
     return [box.picture(f)[0] for f in range(FRAMES)], masks
 
 
+def seen_faces(box: Box) -> np.ndarray:
+    """[250] points of the two faces that the camera sees."""
+    return np.flatnonzero((box.rest[:, 2] < -0.139) | (box.rest[:, 1] < -0.219))[:250]
+
+
 def true_tracks(box: Box, noise: float = 0.3, bounce: float = 0.0) -> Tracks:
-    """Points of the two faces that the camera sees, with noise in pixels; the box may bounce so high."""
+    """`seen_faces`, with noise in pixels; the box may bounce so high."""
     rng = np.random.default_rng(1)
-    own = np.flatnonzero((box.rest[:, 2] < -0.139) | (box.rest[:, 1] < -0.219))[:250]
+    own = seen_faces(box)
     xy = np.zeros((len(own), FRAMES, 2), np.float32)
     for f in range(FRAMES):
         points = box.points(float(TIMES[f]))[own]
@@ -281,7 +286,7 @@ def test_contact_is_where_the_box_stands(box: Box, clip: tuple[list[np.ndarray],
     points = Points(box.floor, np.zeros((1500, 3), np.uint8), np.zeros(1500, np.float32))
     at = tracks.xy[np.arange(len(tracks)), tracks.sown]
     contact = contact_depths(at, tracks.sown, masks, points, box.cameras.K, box.cameras.camera_from_world)
-    own = np.flatnonzero((box.rest[:, 2] < -0.139) | (box.rest[:, 1] < -0.219))[:250]
+    own = seen_faces(box)
     world = box.points(float(TIMES[FRAMES // 2]))[own]
     local = (
         world @ box.cameras.camera_from_world[FRAMES // 2, 2, :3]
@@ -306,7 +311,7 @@ def test_a_foot_that_leaves_the_picture_stands_where_the_way_leads(
         contact_depths(at, tracks.sown, m, points, box.cameras.K, box.cameras.camera_from_world).depths
         for m in (masks, cut)
     )
-    assert abs(np.median(hidden) / np.median(full) - 1) < 0.2  # by its own frames 0.26 too near
+    assert abs(np.median(hidden) / np.median(full) - 1) < 0.1  # by its own frames 0.26 too near
 
 
 def test_contact_does_not_mind_a_world_that_leans(box: Box, clip: tuple[list[np.ndarray], np.ndarray]):
@@ -351,7 +356,7 @@ def test_learned_depth_is_brought_to_the_scene(
     points = Points(xyz, np.zeros((len(xyz), 3), np.uint8), np.zeros(len(xyz), np.float32))
     rest = masks, points, cameras.K, cameras.camera_from_world
     found = learned_depths(guess, at, tracks.sown, *rest)
-    own = np.flatnonzero((box.rest[:, 2] < -0.139) | (box.rest[:, 1] < -0.219))[:250]
+    own = seen_faces(box)
     view = cameras.camera_from_world[FRAMES // 2]
     true = box.points(float(TIMES[FRAMES // 2]))[own] @ view[2, :3] + view[2, 3]
     assert np.median(np.abs(np.log(found.depths / true))) < 0.05  # drawn Gaussians have a thickness
@@ -373,7 +378,7 @@ def test_a_shadow_is_the_still_scene_but_darker():
 
 def test_bundle_adjustment_finds_shape_and_motion(box: Box):
     tracks = true_tracks(box)
-    own = np.flatnonzero((box.rest[:, 2] < -0.139) | (box.rest[:, 1] < -0.219))[:250]
+    own = seen_faces(box)
     truth = np.stack([box.points(float(t))[own] for t in TIMES])
     place = [box.cameras.camera_from_world[FRAMES // 2, :3] @ np.append(p, 1) for p in truth[FRAMES // 2]]
     contact = Contact(np.full(len(own), np.mean([p[2] for p in place])), np.ones(len(own), bool))
