@@ -122,7 +122,7 @@ export class App {
       await this.stage.settle();
     } catch (error) {
       if (loading.signal.aborted) return;
-      this.messages.error(error, `${entry.label} cannot be shown`, () => void this.show(entry));
+      this.notShown(entry, error);
       if (before && this.splats) this.panel.facts(before, this.splats.count, this.manifest);
     }
   }
@@ -168,16 +168,29 @@ export class App {
 
   /** The files have changed (trained on, trained anew): show what is there now, from the same view. */
   async refresh(): Promise<void> {
-    const manifest = await loadManifest();
     const { entry } = this;
-    const fresh = manifest.splats.find(({ id }) => id === entry?.id) ?? manifest.splats[0];
+    const fresh = await this.manifestAnew(entry);
     const same = entry && fresh && fresh.version === entry.version && fresh.bytes === entry.bytes;
-    this.manifest = manifest;
-    this.panel.show(manifest);
     if (fresh && !same) {
       this.layers.forget();
       await this.show(fresh);
-    } else if (entry && fresh && this.splats) this.panel.facts(fresh, this.splats.count, manifest);
+    } else if (entry && fresh && this.splats) this.panel.facts(fresh, this.splats.count, this.manifest);
+  }
+
+  /** Read the manifest again; what it has now in the place of these splats. */
+  private async manifestAnew(entry: SplatEntry | null): Promise<SplatEntry | undefined> {
+    this.manifest = await loadManifest();
+    this.panel.show(this.manifest);
+    return this.manifest.splats.find(({ id }) => id === entry?.id) ?? this.manifest.splats[0];
+  }
+
+  /** Say so, and let the user try again with what the files are by then: the manifest may have known what was wrong. */
+  private notShown(entry: SplatEntry, error: unknown): void {
+    this.messages.error(error, `${entry.label} cannot be shown`, () => {
+      this.manifestAnew(entry)
+        .then((fresh) => this.show(fresh ?? entry))
+        .catch((again: unknown) => this.notShown(entry, again));
+    });
   }
 
   private async setAgainst(entry: SplatEntry | null): Promise<void> {
@@ -344,7 +357,7 @@ export class App {
     pointing.chosen = (place) => void player.standAt(place);
     layers.failed = (entry, error) => {
       timeline.pause();
-      this.messages.error(error, `${entry.label} cannot be shown`, () => void this.show(entry));
+      this.notShown(entry, error);
     };
     this.history.changed = (now, before) => this.editsChanged(now, before);
     this.compare.changed = () => this.view.apply();
