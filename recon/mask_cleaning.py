@@ -20,8 +20,9 @@ SEGMENTED, CERTAIN, BEYOND, ITERATIONS = 240, 0.05, 0.1, 3
 mask is certain, and outwards, up to which it may be wrong; and rounds of learning the colours."""
 SMALLEST = 0.003
 """Share of the frame; smaller blobs, and holes, are taken for noise."""
-GAP = 8
-"""Frames, at most, from one in which a pixel moves to the next one, for it to move in between."""
+GAP, AT_ENDS = 8, 4
+"""Frames, at most, from one in which a pixel moves to the next one, for it to move in between; and from one to
+an end of the clip, beyond which it is taken to move: a swing begins slowly."""
 NEVER = 255
 """Frames."""
 
@@ -102,20 +103,21 @@ def closed_in_time(
 ) -> np.ndarray:
     """[F, h, w] bool: the masks, closed along the flow: what moved before and will move again only stands for
     a moment, like a foot on the ground, or goes along with the camera for a while."""
-    since = _ages(masks, [back for _, back in flows])
-    until = _ages(masks[::-1], [forth for forth, _ in reversed(flows)])[::-1]
+    beyond = max(0, gap - AT_ENDS)
+    since = _ages(masks, [back for _, back in flows], beyond)
+    until = _ages(masks[::-1], [forth for forth, _ in reversed(flows)], beyond)[::-1]
     away = (before.astype(int) + after for before, after in zip(since, until, strict=True))
     return np.stack(
         [without_specks(mask | (frames <= gap)) for mask, frames in zip(masks, away, strict=True)]
     )
 
 
-def _ages(masks: np.ndarray, flows: Sequence[Flow]) -> list[np.ndarray]:
+def _ages(masks: np.ndarray, flows: Sequence[Flow], first: int) -> list[np.ndarray]:
     """[h, w] uint8 for each mask: frames since a pixel was last masked, along the flow from each mask but the
-    first to the one before; NEVER also where it cannot be followed."""
+    first to the one before; `first` in the first one, NEVER where it cannot be followed."""
     out: list[np.ndarray] = []
     for i, mask in enumerate(masks):
-        age = np.full(mask.shape, NEVER, np.uint8)
+        age = np.full(mask.shape, NEVER if i else first, np.uint8)
         if i:
             flow = flows[i - 1]
             at = (pixel_grid(*age.shape) + flow.shift).round()  # a mean of ages means nothing

@@ -12,7 +12,7 @@ from recon.fourd.patches import without_drift
 from recon.fourd.sorting import Likeness, with_lost_parts
 from recon.fourd.tracks import Tracks
 from recon.frame_flow import Flow
-from recon.mask_cleaning import GAP, closed_in_time
+from recon.mask_cleaning import AT_ENDS, GAP, closed_in_time
 
 HEIGHT, WIDTH, FRAMES = 120, 160, 16
 SIDE, SPEED = 30, 4
@@ -52,9 +52,21 @@ def test_a_mask_is_whole_while_a_part_stands(lost: int, whole: bool, flows: list
     assert (found == (true if whole else masks)).all()
 
 
+@pytest.mark.parametrize(("lost", "whole"), [(AT_ENDS, True), (AT_ENDS + 1, False)])
+@pytest.mark.parametrize("end", [False, True])
+def test_a_mask_is_whole_where_a_part_moves_soon(
+    lost: int, whole: bool, end: bool, flows: list[tuple[Flow, Flow]]
+):
+    """In the first, or last, so many frames the lower half of the square is not seen to move."""
+    true = np.stack([square(f) for f in range(FRAMES)])
+    masks = true.copy()
+    masks[FRAMES - lost if end else 0 : None if end else lost, 55:] = False
+    assert (closed_in_time(masks, flows) == (true if whole else masks)).all()
+
+
 def test_what_stands_still_is_not_closed(flows: list[tuple[Flow, Flow]]):
     masks = np.zeros((FRAMES, HEIGHT, WIDTH), bool)
-    masks[2] = square(2)  # once, by mistake
+    masks[AT_ENDS + 1] = square(AT_ENDS + 1)  # once, by mistake
     assert (closed_in_time(masks, flows) == masks).all()
 
 
