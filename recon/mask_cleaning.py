@@ -21,8 +21,8 @@ mask is certain, and outwards, up to which it may be wrong; and rounds of learni
 SMALLEST = 0.003
 """Share of the frame; smaller blobs, and holes, are taken for noise."""
 GAP, AT_ENDS = 8, 4
-"""Frames, at most, from one in which a pixel moves to the next one, for it to move in between; and from one to
-an end of the clip, beyond which it is taken to move: a swing begins slowly."""
+"""Frames, at most, from one in which a pixel moves to the next one, for it to move in between; and from one
+to an end of the clip, beyond which it is taken to move: a swing begins slowly."""
 NEVER = 255
 """Frames."""
 

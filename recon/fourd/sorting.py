@@ -35,9 +35,10 @@ UNLIKE, AROUND = 0.15, 1 / 16
 the long side, this belongs to it."""
 CLOSE = 0.03
 """Share of what stands still that may be unlike: a still scene that fits worse tells nothing."""
-SHADED, DARKEST, ALIKE_IN_SHADOW = 3, 0.25, 0.07
-"""Pixels of the square in which a shadow is told, the least light that is left in it, and the mean difference
-of colour from the darkened still scene up to which it is one."""
+SHADED, DARKEST, ALIKE_IN_SHADOW, WARMER = 3, 0.25, 0.07, 0.05
+"""Pixels of the square in which a shadow is told, the least light that is left in it, the mean difference of
+colour from the darkened still scene up to which it is one, and the share of the light by which more red than
+blue may be left: what is left is the sky's, or as white as before."""
 LEAST_LEFT = 0.3
 """Share of the masks that is left, at least."""
 BALL = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
@@ -189,11 +190,13 @@ def in_shadow(
     still: np.ndarray,  # [H, W, 3] the same view of the still scene
 ) -> np.ndarray:
     """[H, W] bool: is what is seen the still scene, darker by one factor around each pixel? A shadow keeps
-    the texture of what it falls on, and lies on the ground, not on what casts it."""
+    the texture of what it falls on, and lies on the ground, not on what casts it; brown legs before sand are
+    darker, too, but warmer, as no shadow under the sky is."""
 
     def around(image: np.ndarray) -> np.ndarray:
         return cv2.boxFilter(image, -1, (SHADED, SHADED))
 
     factor = around((seen * still).sum(-1)) / (around((still**2).sum(-1)) + 1e-6)
     off = around(np.abs(seen - factor[..., None] * still).max(-1))
-    return (off < ALIKE_IN_SHADOW) & (factor > DARKEST) & (factor < 1)
+    red, blue = (around(seen[..., i]) / (around(still[..., i]) + 1e-3) for i in (0, 2))
+    return (off < ALIKE_IN_SHADOW) & (factor > DARKEST) & (factor < 1) & (red - blue < WARMER * factor)

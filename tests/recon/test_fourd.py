@@ -367,12 +367,17 @@ def test_learned_depth_is_brought_to_the_scene(
 def test_a_shadow_is_the_still_scene_but_darker():
     rng = np.random.default_rng(0)
     still = cv2.GaussianBlur(rng.random((60, 80, 3)), (0, 0), 2.0) * 0.8 + 0.1
-    seen, shade, thing = still.copy(), np.zeros((60, 80), bool), np.zeros((60, 80), bool)
-    shade[10:30, 10:70], thing[35:55, 10:70] = True, True
+    shade, blue, brown, thing = np.zeros((4, 60, 80), bool)
+    shade[3:13, 10:70], blue[18:28, 10:70], brown[33:43, 10:70], thing[48:58, 10:70] = True, True, True, True
+    seen = still.copy()
     seen[shade] *= 0.6
+    seen[blue] *= (0.55, 0.6, 0.65)  # lit by the sky alone
+    seen[brown] *= (0.65, 0.6, 0.55)  # something of its own, only like a shadow
     seen[thing] = rng.random((thing.sum(), 3))
     found = in_shadow(seen, still)
     assert found[shade].mean() > 0.9
+    assert found[blue].mean() > 0.9
+    assert found[brown].mean() < 0.05
     assert found[thing].mean() < 0.05
 
 
