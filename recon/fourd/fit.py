@@ -210,7 +210,7 @@ def _step(state: _State, view: View, config: FitConfig, step: int) -> float:
     (loss + regularisers).backward()
     rates = _rates(config, step, state.bases.spacing)
     update(state.moving, moving, shot.visible[-count:], rates, 0)
-    _move_bases(state, base_leaves, rates)
+    _move_bases(state, base_leaves, rates, view.seconds)
     if together_now:
         slow = {name: STILL_SHARE * rate for name, rate in rates.step_sizes.items()}
         visible = shot.visible[:-count]
@@ -242,10 +242,14 @@ def _rates(config: FitConfig, step: int, spacing: float) -> AdamRates:
     return AdamRates(rates, BETA1, BETA2, config.opacity_weight, config.scale_weight)
 
 
-def _move_bases(state: _State, leaves: dict[str, Tensor], rates: AdamRates) -> None:
-    """A step of Adam for the motions, of which every view tells."""
-    everything = torch.ones(len(state.bases), dtype=torch.bool, device=state.bases.quats.device)
+def _move_bases(state: _State, leaves: dict[str, Tensor], rates: AdamRates, seconds: float) -> None:
+    """A step of Adam for the control poses that this time touches. Moved at every step, those at the ends,
+    which few frames see, would be carried away by their momentum until they are seen again."""
+    time = torch.tensor([seconds], device=state.bases.quats.device)
+    touched = (state.bases.spline_weights(time)[0] > 0).repeat(len(state.bases))  # [K C]
     for name, leaf in leaves.items():
         assert leaf.grad is not None
-        tensors = getattr(state.bases, name), leaf.grad, state.first[name], state.second[name]
-        selective_adam(*tensors, everything, rates, rates.step_sizes[f"bases.{name}"])
+        tensors = getattr(state.bases, name), state.first[name], state.second[name]
+        control, first, second = (tensor.view(-1, tensor.shape[-1]) for tensor in tensors)  # the same memory
+        step_size, gradient = rates.step_sizes[f"bases.{name}"], leaf.grad.flatten(0, 1)
+        selective_adam(control, gradient, first, second, touched, rates, step_size)

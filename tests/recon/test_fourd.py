@@ -464,7 +464,7 @@ def test_training_finds_colours_and_motion(
     box: Box, clip: tuple[list[np.ndarray], np.ndarray], tmp_path: Path
 ):
     views, start = training(box, clip[0])
-    config = FitConfig(steps=400, budget=900, sh_degree=0, long_side=WIDTH)
+    config = FitConfig(steps=600, budget=900, sh_degree=0, long_side=WIDTH)
     found = fit_moving(views, lambda: start, config, tmp_path).splats
 
     def error(splats: Splats4D) -> float:
@@ -499,6 +499,25 @@ def test_what_moves_stays_as_far_away_as_it_was_lifted(
             for moving in (start.moving, found)
         )
         assert abs(float(after.mean() / before.mean()) - 1) < 0.01
+
+
+def test_a_pose_moves_only_while_it_is_looked_at(
+    box: Box, clip: tuple[list[np.ndarray], np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """One look at the end of the clip, then fifty at its begin: momentum does not carry the last poses on."""
+    views, start = training(box, clip[0])
+    assert start.moving is not None
+    config = FitConfig(steps=51, budget=900, sh_degree=0, long_side=WIDTH)
+    monkeypatch.setattr("recon.schedule.view_at", lambda config, step, count: 0 if step else count - 1)
+    found = fit_moving(views, lambda: start, config, tmp_path).splats.moving
+    assert found is not None
+    before, after = (moving.bases.translations[0] for moving in (start.moving, found))
+    moved = (after - before).norm(dim=1)
+    seen = (start.moving.bases.spline_weights(torch.tensor(TIMES[[0, -1]], dtype=torch.float32)) > 0).bool()
+    assert (moved[seen[0]] > 0).all()
+    one_step = 2 * 1e-3 * 3**0.5  # of Adam, with its correction
+    assert moved[seen[1]].max() < one_step
+    assert (moved[~seen.any(0)] == 0).all()
 
 
 def test_a_resumed_training_ends_where_a_straight_one_ends(
