@@ -99,25 +99,24 @@ def _middle(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
 def closed_in_time(
     masks: np.ndarray,  # [F, h, w] bool
     flows: Sequence[tuple[Flow, Flow]],  # from each frame to the next one and back
-    gap: int = GAP,
 ) -> np.ndarray:
     """[F, h, w] bool: the masks, closed along the flow: what moved before and will move again only stands for
     a moment, like a foot on the ground, or goes along with the camera for a while."""
-    beyond = max(0, gap - AT_ENDS)
-    since = _ages(masks, [back for _, back in flows], beyond)
-    until = _ages(masks[::-1], [forth for forth, _ in reversed(flows)], beyond)[::-1]
+    since = _ages(masks, [back for _, back in flows])
+    until = _ages(masks[::-1], [forth for forth, _ in reversed(flows)])[::-1]
     away = (before.astype(int) + after for before, after in zip(since, until, strict=True))
     return np.stack(
-        [without_specks(mask | (frames <= gap)) for mask, frames in zip(masks, away, strict=True)]
+        [without_specks(mask | (frames <= GAP)) for mask, frames in zip(masks, away, strict=True)]
     )
 
 
-def _ages(masks: np.ndarray, flows: Sequence[Flow], first: int) -> list[np.ndarray]:
+def _ages(masks: np.ndarray, flows: Sequence[Flow]) -> list[np.ndarray]:
     """[h, w] uint8 for each mask: frames since a pixel was last masked, along the flow from each mask but the
-    first to the one before; `first` in the first one, NEVER where it cannot be followed."""
+    first to the one before; in the first one as many as leave AT_ENDS of GAP, NEVER where it cannot be
+    followed."""
     out: list[np.ndarray] = []
     for i, mask in enumerate(masks):
-        age = np.full(mask.shape, NEVER if i else first, np.uint8)
+        age = np.full(mask.shape, NEVER if i else GAP - AT_ENDS, np.uint8)
         if i:
             flow = flows[i - 1]
             at = (pixel_grid(*age.shape) + flow.shift).round()  # a mean of ages means nothing

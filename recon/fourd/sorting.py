@@ -198,5 +198,6 @@ def in_shadow(
 
     factor = around((seen * still).sum(-1)) / (around((still**2).sum(-1)) + 1e-6)
     off = around(np.abs(seen - factor[..., None] * still).max(-1))
-    red, blue = (around(seen[..., i]) / (around(still[..., i]) + 1e-3) for i in (0, 2))
-    return (off < ALIKE_IN_SHADOW) & (factor > DARKEST) & (factor < 1) & (red - blue < WARMER * factor)
+    light = around(seen) / (around(still) + 1e-3)  # that is left, of each colour
+    warmer = light[..., 0] - light[..., 2] > WARMER * factor
+    return (off < ALIKE_IN_SHADOW) & (factor > DARKEST) & (factor < 1) & ~warmer

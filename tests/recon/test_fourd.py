@@ -19,7 +19,7 @@ from recon.config import FitConfig
 from recon.errors import FormatError
 from recon.fourd.bundle import adjust, cost_of
 from recon.fourd.contact import Contact, contact_depths
-from recon.fourd.fit import fit_moving
+from recon.fourd.fit import BASE_RATES, fit_moving
 from recon.fourd.learned_depth import learned_depths
 from recon.fourd.lift import lift
 from recon.fourd.motion import (
@@ -515,7 +515,7 @@ def test_a_pose_moves_only_while_it_is_looked_at(
     moved = (after - before).norm(dim=1)
     seen = (start.moving.bases.spline_weights(torch.tensor(TIMES[[0, -1]], dtype=torch.float32)) > 0).bool()
     assert (moved[seen[0]] > 0).all()
-    one_step = 2 * 1e-3 * 3**0.5  # of Adam, with its correction
+    one_step = 2 * BASE_RATES["translations"] * 3**0.5  # of Adam, with its correction
     assert moved[seen[1]].max() < one_step
     assert (moved[~seen.any(0)] == 0).all()
 
